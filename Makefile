@@ -1,0 +1,37 @@
+# Everything is built from here; CONTRIBUTING.md says more.
+
+GO        ?= go
+FUZZTIME  ?= 10s
+BENCHTIME ?= 1s
+
+.PHONY: help build run test deps lint fuzz bench-go clean
+
+help: ## show these lines
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## bin/tombola, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o bin/tombola ./node/tombola
+
+run: build ## a three-node cluster on this machine: tombola dev
+	bin/tombola dev
+
+deps: ## install what the tests need beside Go: MariaDB's server
+	@scripts/mariadb.sh install
+
+test: deps ## all tests, with the race detector
+	$(GO) test -race -timeout 15m ./...
+
+lint: ## gofmt, vet and golangci-lint (built into .bin on first use)
+	@scripts/golangci-lint.sh install
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	.bin/golangci-lint run
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@scripts/fuzz.sh $(FUZZTIME)
+
+bench-go: ## the benchmarks of all packages
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+clean: ## remove what was built
+	rm -rf bin .bin
