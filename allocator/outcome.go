@@ -18,6 +18,7 @@ const (
 	Short        Verdict = 16 // an empty purse: nothing changed, ask the bank and propose again
 	Misrouted    Verdict = 17 // the user's home is another slice
 	UnknownPrize Verdict = 18 // this slice has no such prize, or not yet
+	Again        Verdict = 19 // the entry lacked the date of the prize's zone: propose again
 
 	Voided      Verdict = 32 // the grant was taken back
 	Already     Verdict = 33 // it had been taken back before

@@ -18,6 +18,13 @@ type SliceNo uint16
 // MaxSlices is the largest slice number that fits a grant id.
 const MaxSlices = 32767
 
+// MaxTotal is the largest number of tokens that a prize can have, and the
+// largest of its limits. It leaves room in 64 bits for every sum.
+const MaxTotal = 1_000_000_000_000_000
+
+// maxText bounds the names inside encodings, in bytes.
+const maxText = 256
+
 // Version numbers the definitions of one prize; it rises with each change.
 type Version uint64
 

@@ -1,0 +1,182 @@
+package allocator
+
+import (
+	"slices"
+)
+
+// BankConfig is what a bank is made with; it never changes.
+type BankConfig struct {
+	Slices int // their number in the cluster
+}
+
+// Bank is the state machine of the group that owns the catalog of prizes and
+// the tokens that no slice holds. It is not safe for concurrent use: its owner
+// excludes readers while Apply runs.
+type Bank struct {
+	cfg    BankConfig
+	prizes []*vault // by number; entry 0 is unused
+	byID   map[string]PrizeNo
+	now    Micros
+	ops    uint64 // the last change's number
+	audit  []AuditEntry
+	// busy holds the prizes for which a slice still has something to hear.
+	busy map[PrizeNo]struct{}
+}
+
+// NewBank returns a bank without prizes.
+func NewBank(cfg BankConfig) *Bank {
+	return &Bank{cfg: cfg, prizes: make([]*vault, 1), byID: make(map[string]PrizeNo), busy: make(map[PrizeNo]struct{})}
+}
+
+// vault is a prize as the bank keeps it.
+type vault struct {
+	def    Definition
+	slices []member // by slice number - 1
+	stock  account
+	days   []*account // ascending by day, at most keptDays
+	closed Day        // dates before this one are closed for good
+	queue  []SliceNo  // slices whose draws wait for tokens, in order of asking
+	shrink shrink
+	ended  Micros // when an operator ended it, 0 where none has
+	bucket bucket
+	op     Operation // the last change
+	// probation is set while a user limit that there was none before waits for
+	// the slices' word that all grants were routed by user.
+	probation bool
+}
+
+// member is what the bank knows of one slice's view of a prize.
+type member struct {
+	acked  Version // the definition that it has committed
+	strays int64
+	before []DayCount // its grants by date when the day epoch began
+}
+
+// account is one purse's tokens as the bank sees them:
+// size = before + pool + held + reserve + the sum over slices of lots - returns.
+type account struct {
+	day     Day
+	size    int64 // tokens in existence, granted ones included
+	before  int64 // of a day: granted before its epoch, without a token
+	pool    int64
+	held    int64   // new tokens that wait until every slice has heldFor
+	heldFor Version // the version that lets them go
+	reserve int64   // taken out for a smaller total, to be destroyed
+	said    Version // the last version at which the bank said dry
+	lines   []line  // by slice number - 1
+}
+
+// line is one slice's side of an account.
+type line struct {
+	lots    uint64 // the last lot issued
+	lotSum  int64
+	open    int64 // size of that lot while it is not acknowledged
+	returns uint64
+	retSum  int64
+	// The slice was empty when it stood at these numbers.
+	claimed     bool
+	claimLots   uint64
+	claimReturn uint64
+	told        Version // the slice knows dry at this version
+	need        int64
+	want        int64
+	asked       Micros // when need was last heard
+}
+
+// out returns the tokens that are on the slice's side: on their way, in its
+// purse, or granted.
+func (l *line) out() int64 { return l.lotSum - l.retSum }
+
+// empty reports whether the slice's word that it is empty counts: no lot was
+// issued since, and no return is on its way.
+func (l *line) empty() bool {
+	return l.claimed && l.claimLots == l.lots && l.claimReturn == l.returns
+}
+
+// shrink is a resize down under way: tokens are recalled into the reserve
+// until the target holds, or until it is plain that it lies below what is
+// granted.
+type shrink struct {
+	on     bool
+	target int64
+}
+
+// needFor is how long an ask for tokens counts: a slice that still needs them
+// repeats it, one that has lost its leader does not hold others up for longer.
+const needFor = Micros(2_000_000)
+
+func newVault(def Definition, n int) *vault {
+	return &vault{def: def, slices: make([]member, n), stock: account{lines: make([]line, n)}}
+}
+
+func (b *Bank) vault(no PrizeNo) *vault {
+	if int64(no) >= int64(len(b.prizes)) {
+		return nil
+	}
+	return b.prizes[no]
+}
+
+// ackedAll returns the version that every slice has committed.
+func (v *vault) ackedAll() Version {
+	lowest := v.slices[0].acked
+	for i := range v.slices {
+		lowest = min(lowest, v.slices[i].acked)
+	}
+	return lowest
+}
+
+// account returns the account of a purse, nil where there is none (yet).
+func (v *vault) account(name Purse) *account {
+	if name.IsStock() {
+		return &v.stock
+	}
+	if v.def.DailyLimit == 0 || name.Epoch != v.def.DayEpoch {
+		return nil
+	}
+	for _, a := range v.days {
+		if a.day == name.Day {
+			return a
+		}
+	}
+	return nil
+}
+
+// fund opens the account of a date, if it can be: every slice has said what it
+// granted on it before the day epoch, and the date is not closed.
+func (v *vault) fund(name Purse) *account {
+	if v.def.DailyLimit == 0 || name.Epoch != v.def.DayEpoch || v.ackedAll() < v.def.DayEpoch || name.Day < v.closed {
+		return nil
+	}
+	a := &account{day: name.Day, lines: make([]line, len(v.slices))}
+	for i := range v.slices {
+		for _, c := range v.slices[i].before {
+			if c.Day == name.Day {
+				a.before += c.Grants
+			}
+		}
+	}
+	a.size = max(v.def.DailyLimit, a.before)
+	a.pool = a.size - a.before
+	i, _ := slices.BinarySearchFunc(v.days, name.Day, func(a *account, d Day) int { return int(a.day) - int(d) })
+	v.days = slices.Insert(v.days, i, a)
+	if len(v.days) > keptDays {
+		v.closed = v.days[0].day + 1
+		v.days = slices.Delete(v.days, 0, 1)
+	}
+	return v.account(name)
+}
+
+// accounts calls f for the stock account and each day's.
+func (v *vault) accounts(f func(name Purse, a *account)) {
+	f(Purse{}, &v.stock)
+	for _, a := range v.days {
+		f(Purse{Day: a.day, Epoch: v.def.DayEpoch}, a)
+	}
+}
+
+// hold adds new tokens that no slice may see before all have the vault's
+// current version.
+func (v *vault) hold(a *account, tokens int64) {
+	a.held += tokens
+	a.heldFor = v.def.Version
+}

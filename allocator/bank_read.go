@@ -1,0 +1,126 @@
+package allocator
+
+// Lookup returns the number of a prize, by its id.
+func (b *Bank) Lookup(id string) (PrizeNo, bool) {
+	no, ok := b.byID[id]
+	return no, ok
+}
+
+// Definition returns a prize's definition.
+func (b *Bank) Definition(no PrizeNo) (Definition, bool) {
+	v := b.vault(no)
+	if v == nil {
+		return Definition{}, false
+	}
+	return v.def, true
+}
+
+// Definitions returns up to limit definitions with numbers above after, in
+// order of creation.
+func (b *Bank) Definitions(after PrizeNo, limit int) []Definition {
+	var defs []Definition
+	for no := int64(after) + 1; no < int64(len(b.prizes)) && len(defs) < limit; no++ {
+		defs = append(defs, b.prizes[no].def)
+	}
+	return defs
+}
+
+// LineState is one slice's side of an account, for operators and verify.
+type LineState struct {
+	Slice   SliceNo
+	Lots    uint64
+	LotSum  int64
+	Open    int64 // size of the last lot while it is not acknowledged
+	Returns uint64
+	RetSum  int64
+	Empty   bool // the slice's word that it is empty counts
+	Need    int64
+}
+
+// AccountState is one purse's tokens as the bank sees them:
+// Size = Before + Pool + Held + Reserve + the sum of LotSum - RetSum.
+type AccountState struct {
+	Purse   Purse
+	Size    int64
+	Before  int64
+	Pool    int64
+	Held    int64
+	Reserve int64
+	Dry     bool
+	Lines   []LineState
+}
+
+// VaultState is a prize as the bank keeps it.
+type VaultState struct {
+	Def       Definition
+	Operation Operation
+	Accounts  []AccountState
+	// Behind lists the slices that have not committed Def.Version.
+	Behind []SliceNo
+	// Target is the total of a resize down under way, 0 without one.
+	Target int64
+}
+
+// State returns a prize as the bank keeps it.
+func (b *Bank) State(no PrizeNo) (VaultState, bool) {
+	v := b.vault(no)
+	if v == nil {
+		return VaultState{}, false
+	}
+	st := VaultState{Def: v.def, Operation: v.op}
+	if v.shrink.on {
+		st.Target = v.shrink.target
+	}
+	for i := range v.slices {
+		if v.slices[i].acked < v.def.Version {
+			st.Behind = append(st.Behind, SliceNo(i+1))
+		}
+	}
+	v.accounts(func(name Purse, a *account) {
+		as := AccountState{
+			Purse: name, Size: a.size, Before: a.before, Pool: a.pool, Held: a.held, Reserve: a.reserve,
+			Dry: a.said == v.def.Version,
+		}
+		for i := range a.lines {
+			l := &a.lines[i]
+			as.Lines = append(as.Lines, LineState{
+				Slice: SliceNo(i + 1), Lots: l.lots, LotSum: l.lotSum, Open: l.open,
+				Returns: l.returns, RetSum: l.retSum, Empty: l.empty(), Need: l.need,
+			})
+		}
+		st.Accounts = append(st.Accounts, as)
+	})
+	return st, true
+}
+
+// Received reports whether the bank has accepted a slice's returns of a purse
+// up to number n and holds none of the prize's tokens back.
+func (b *Bank) Received(no PrizeNo, name Purse, s SliceNo, n uint64) bool {
+	v := b.vault(no)
+	if v == nil || int(s) > len(v.slices) {
+		return false
+	}
+	a := v.account(name)
+	return a == nil || a.lines[s-1].returns >= n && a.held == 0
+}
+
+// Over returns the prizes that ended before the instant and are not archived.
+func (b *Bank) Over(before Micros) []PrizeNo {
+	var numbers []PrizeNo
+	for _, v := range b.prizes[1:] {
+		if !v.def.Archived && v.over(before) {
+			numbers = append(numbers, v.def.No)
+		}
+	}
+	return numbers
+}
+
+// Audit returns up to limit audit entries older than the before newest ones,
+// newest first.
+func (b *Bank) Audit(before, limit int) []AuditEntry {
+	var out []AuditEntry
+	for i := len(b.audit) - 1 - before; i >= 0 && len(out) < limit; i-- {
+		out = append(out, b.audit[i])
+	}
+	return out
+}
