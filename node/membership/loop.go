@@ -12,6 +12,7 @@ import (
 const (
 	lookInterval    = time.Second // how often it looks without being told of a change
 	joinIntervalMax = 16          // in looks; joins back off to this while nothing changes
+	moveLooks       = 15          // how long a moved server keeps telling the others
 	repeatReport    = 30          // in looks; how often an unchanged reason to wait is logged
 	updateTimeout   = time.Second // for a changed announcement to be sent
 )
@@ -61,9 +62,12 @@ type loop struct {
 	reportedAt int    // and when, in looks
 	foreign    map[string]ID
 
-	wait  int // looks between two joins
-	next  int // the look at which to join next
-	joins sync.WaitGroup
+	wait int // looks between two joins
+	next int // the look at which to join next
+	// moving is the look until which this server tells all others its new
+	// address: as long as they may take to find out that the old one is dead.
+	moving int
+	joins  sync.WaitGroup
 
 	mu      sync.Mutex
 	joined  map[string]bool // join addresses that answered once
@@ -76,10 +80,17 @@ type loop struct {
 func (l *loop) join() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.joining || l.looks < l.next {
+	if l.joining {
 		return
 	}
-	targets := l.targets()
+	if l.m.view.takeMisplaced() {
+		l.moving = l.looks + moveLooks
+	}
+	misplaced := l.looks < l.moving
+	if l.looks < l.next && !misplaced {
+		return
+	}
+	targets := l.targets(misplaced)
 	if len(targets) == 0 {
 		return
 	}
@@ -119,8 +130,10 @@ func (l *loop) contact(targets []string) {
 	all.Wait()
 }
 
-// targets returns the addresses to contact now. The caller holds mu.
-func (l *loop) targets() []string {
+// targets returns the addresses to contact now. Those who hold this server to
+// be elsewhere must hear from it until they believe that it moved. The caller
+// holds mu.
+func (l *loop) targets(misplaced bool) []string {
 	var targets, missing []string
 	for _, addr := range l.m.options.Join {
 		if !l.joined[addr] {
@@ -128,7 +141,7 @@ func (l *loop) targets() []string {
 		}
 	}
 	for _, k := range l.m.Members() {
-		if !k.Alive && k.GossipAddr != "" {
+		if (misplaced || !k.Alive) && !k.Self && k.GossipAddr != "" {
 			missing = append(missing, k.GossipAddr)
 		}
 	}

@@ -24,6 +24,9 @@ type view struct {
 	peers   map[string]sighting // by node id
 	changed chan struct{}       // closed and replaced on each change
 	quarrel string              // the last name conflict reported
+	// misplaced is set when others hold this server to be alive at an address
+	// that it had before.
+	misplaced bool
 }
 
 func newView(self string, log *slog.Logger) *view {
@@ -79,6 +82,7 @@ func (v *view) NotifyConflict(existing, other *memberlist.Node) {
 	v.mu.Lock()
 	repeated := v.quarrel == quarrel
 	v.quarrel = quarrel
+	v.misplaced = v.misplaced || existing.Name == v.self && mine.Server == theirs.Server
 	v.mu.Unlock()
 	switch {
 	case repeated:
@@ -109,6 +113,16 @@ func (v *view) server(id string) (sighting, bool) {
 	defer v.mu.Unlock()
 	s, ok := v.peers[NodeID(id)]
 	return s, ok && s.Server == id
+}
+
+// takeMisplaced reports whether the others were wrong about this server's
+// address since the last call.
+func (v *view) takeMisplaced() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	was := v.misplaced
+	v.misplaced = false
+	return was
 }
 
 // change returns a channel that is closed at the next change.
