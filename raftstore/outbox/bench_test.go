@@ -75,3 +75,24 @@ func BenchmarkReadAnywhere(b *testing.B) {
 		return 1 + next*7919%(o.Last()-benchRecords)
 	})
 }
+
+// BenchmarkOpen opens an outbox whose newest segment is full and has to be
+// scanned, beside one that is full and flushed.
+func BenchmarkOpen(b *testing.B) {
+	opts := Options{Dir: b.TempDir()}
+	o := openAt(b, opts)
+	ps := benchPayloads()
+	for o.Size() < 2*DefaultSegmentBytes-2*benchRecords*benchPayload {
+		must(b, o.Append(o.Last()+1, ps))
+	}
+	last := o.Last()
+	must(b, o.Close())
+	b.SetBytes(DefaultSegmentBytes)
+	for b.Loop() {
+		o, err := Open(opts)
+		if err != nil || o.Last() != last {
+			b.Fatal(o.Last(), err)
+		}
+		must(b, o.Close())
+	}
+}

@@ -12,6 +12,8 @@
 //   - Append does not wait for the disk. What was appended since the last Sync
 //     may be lost with the machine's power, so the owner must be able to append
 //     it again: it calls Sync before it forgets how.
+//   - The same record must have the same bytes when it is appended again, also
+//     after an upgrade: whatever encodes it has to be deterministic.
 //   - A directory belongs to one Outbox at a time; nothing here locks it.
 //
 // # Files
@@ -42,7 +44,7 @@
 //     order the system wrote its pages; the owner appends those records again.
 //
 // A full segment's index is a file, not memory, so that the memory in use does
-// not grow with the backlog: about a hundred bytes a segment stay resident. An
+// not grow with the backlog: less than 200 bytes a segment stay resident. An
 // index that is missing or damaged is made again by one scan of its segment.
 //
 // When a write fails half way (a full disk), the segment is cut back to its

@@ -207,17 +207,23 @@ func TestRotationKeepsSegmentsNearTheirSize(t *testing.T) {
 	wantRange(t, o, 1, 300)
 }
 
-func TestOpenFilesStayFewWithoutSync(t *testing.T) {
-	o := openAt(t, Options{Dir: t.TempDir(), SegmentBytes: small})
-	appendTo(t, o, 500)
-	open := 0
-	for _, s := range o.state.segments {
-		if s.file != nil {
-			open++
+func TestBacklogTakesNoMemoryAndFewFiles(t *testing.T) {
+	opts := Options{Dir: t.TempDir(), SegmentBytes: small}
+	for range 2 {
+		o := openAt(t, opts)
+		appendTo(t, o, o.Last()+500) // without a Sync
+		open, indexed := 0, 0
+		for _, s := range o.state.segments {
+			if s.file != nil {
+				open++
+			}
+			if s.index != nil {
+				indexed++
+			}
 		}
-	}
-	if open > maxUnflushed+1 {
-		t.Fatalf("%d of %d segments are open", open, len(o.state.segments))
+		if open > maxUnflushed+1 || indexed > 1 {
+			t.Fatalf("of %d segments %d are open and %d have their index in memory", len(o.state.segments), open, indexed)
+		}
 	}
 }
 
