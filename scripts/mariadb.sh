@@ -61,8 +61,8 @@ create() {
 	cat >"$dir/init.sql" <<-'SQL'
 		CREATE USER IF NOT EXISTS tombola@'127.0.0.1' IDENTIFIED BY 'tombola';
 		CREATE USER IF NOT EXISTS tombola@localhost IDENTIFIED BY 'tombola';
-		GRANT ALL PRIVILEGES ON *.* TO tombola@'127.0.0.1';
-		GRANT ALL PRIVILEGES ON *.* TO tombola@localhost;
+		GRANT ALL PRIVILEGES ON *.* TO tombola@'127.0.0.1' WITH GRANT OPTION;
+		GRANT ALL PRIVILEGES ON *.* TO tombola@localhost WITH GRANT OPTION;
 		CREATE DATABASE IF NOT EXISTS tombola;
 	SQL
 	# shellcheck disable=SC2046 # as_root prints one word or nothing

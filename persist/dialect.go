@@ -1,0 +1,71 @@
+package persist
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// dialect is all that differs between the databases.
+type dialect struct {
+	name string
+	// locker serialises migrations; nil where the caller holds a lock already.
+	locker lock.SessionLocker
+	// claimable asks whether tombola_cluster exists.
+	claimable string
+	// addTotal and addDay end an INSERT of (prize_id, sent) and of
+	// (prize_id, day, sent) so that sent is added to the row that exists.
+	addTotal, addDay string
+	// statementBytes is the most that one statement should hold.
+	statementBytes int
+	// text makes the driver send bytes in the type of the id columns.
+	text func([]byte) any
+	// passing tells errors after which the same transaction may succeed when
+	// it is done again from its start.
+	passing func(error) bool
+	// duplicate tells violations of a primary key.
+	duplicate func(error) bool
+}
+
+// migrate brings the schema up to this binary's version. A schema that a newer
+// binary has migrated further is left as it is: migrations must keep what the
+// version before them reads and writes.
+func migrate(ctx context.Context, db *sql.DB, d dialect, log *slog.Logger) error {
+	files, err := fs.Sub(migrations, "migrations/"+d.name)
+	if err != nil {
+		return err
+	}
+	kind := goose.DialectMySQL
+	if d.name == DriverSQLite {
+		kind = goose.DialectSQLite3
+	}
+	options := []goose.ProviderOption{
+		goose.WithTableName("tombola_migration"),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithSlog(log),
+	}
+	if d.locker != nil {
+		options = append(options, goose.WithSessionLocker(d.locker))
+	}
+	provider, err := goose.NewProvider(kind, db, files, options...)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	for _, r := range results {
+		log.Info("sink schema migrated", "version", r.Source.Version, "took", r.Duration)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package persist
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+const (
+	dialTimeout = 5 * time.Second
+	// replyTimeout bounds the wait for a statement of a batch. It is above
+	// lockWait, so that a blocked statement fails by the server's own word.
+	replyTimeout = 30 * time.Second
+	lockWait     = 10 * time.Second
+
+	// writeConns is above the number of streams that one server usually writes.
+	writeConns = 4
+	readConns  = 4
+	// connLife is below what load balancers and servers usually grant an idle
+	// connection.
+	connLife = 3 * time.Minute
+
+	// migrationWait is how long a node waits for another one's migration.
+	migrationWait = time.Minute
+
+	// maxStatement is what one INSERT holds at most: longer ones gain nothing.
+	maxStatement = 1 << 20
+)
+
+// The server's error numbers that matter here.
+const (
+	mysqlDuplicate     = 1062
+	mysqlLockWait      = 1205
+	mysqlDeadlock      = 1213
+	mysqlRecordChanged = 1020 // MariaDB's word for a conflict under snapshot isolation
+)
+
+func openMySQL(ctx context.Context, cfg Config) (*Store, error) {
+	writeCfg, err := mysqlConfig(cfg.DSN, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	readCfg := writeCfg.Clone()
+	readCfg.ReadTimeout = 0
+	writer, err := mysqlPool(writeCfg, writeConns)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := mysqlPool(readCfg, readConns)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dialect: mysqlDialect(writeCfg.DBName), log: cfg.Logger, write: writer, read: reader}
+	packet := 0
+	if err = s.read.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&packet); err == nil {
+		s.dialect.statementBytes = min(maxStatement, packet) * 15 / 16
+		err = s.prepare(ctx, s.read, cfg.ClusterID)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// mysqlConfig reads the DSN and sets what the writer depends on.
+func mysqlConfig(dsn string, log *slog.Logger) (*mysql.Config, error) {
+	cfg, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("data source name: %w", err)
+	}
+	if cfg.DBName == "" {
+		return nil, errors.New("data source name: no schema in it")
+	}
+	cfg.ParseTime = true
+	cfg.Loc = time.UTC
+	cfg.InterpolateParams = true // one round trip a statement, not three
+	cfg.MultiStatements = false
+	cfg.AllowAllFiles = false
+	cfg.ClientFoundRows = true // rows affected are rows matched, as in SQLite
+	cfg.RejectReadOnly = true  // leave a server that a failover made a replica
+	cfg.ColumnsWithAlias = false
+	cfg.MaxAllowedPacket = 0 // ask the server
+	cfg.Logger = driverLog{log}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = dialTimeout
+	}
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = replyTimeout
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = replyTimeout
+	}
+	if err := cfg.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, err
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["time_zone"] = "'+00:00'"
+	cfg.Params["sql_mode"] = "'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+	cfg.Params["innodb_lock_wait_timeout"] = fmt.Sprint(int(lockWait.Seconds()))
+	return cfg, nil
+}
+
+func mysqlPool(cfg *mysql.Config, conns int) (*sql.DB, error) {
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxLifetime(connLife)
+	return db, nil
+}
+
+func mysqlDialect(schema string) dialect {
+	return dialect{
+		name:   DriverMySQL,
+		locker: mysqlLocker{schema},
+		claimable: "SELECT COUNT(*) FROM information_schema.tables" +
+			" WHERE table_schema = DATABASE() AND table_name = 'tombola_cluster'",
+		// VALUES() is deprecated in MySQL, but MariaDB has no row alias.
+		addTotal:       " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
+		addDay:         " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
+		statementBytes: maxStatement,
+		// Bytes are sent as _binary'…', which no character set touches.
+		text: func(b []byte) any { return b },
+		passing: func(err error) bool {
+			return mysqlErrorIs(err, mysqlDeadlock, mysqlLockWait, mysqlRecordChanged)
+		},
+		duplicate: func(err error) bool { return mysqlErrorIs(err, mysqlDuplicate) },
+	}
+}
+
+func mysqlErrorIs(err error, numbers ...uint16) bool {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, n := range numbers {
+		if e.Number == n {
+			return true
+		}
+	}
+	return false
+}
+
+// mysqlLocker lets one node at a time migrate a schema. The server frees the
+// lock when the connection ends.
+type mysqlLocker struct{ schema string }
+
+// name is the lock's; names are one space for the whole server, 64 bytes long.
+func (l mysqlLocker) name() string {
+	return fmt.Sprintf("tombola-migrate-%x", sha256.Sum256([]byte(l.schema)))[:64]
+}
+
+// SessionLock waits for the lock and takes it.
+func (l mysqlLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	var got sql.NullInt64
+	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", l.name(), int(migrationWait.Seconds())).Scan(&got)
+	if err != nil {
+		return fmt.Errorf("lock migrations of %s: %w", l.schema, err)
+	}
+	if got.Int64 != 1 {
+		return fmt.Errorf("lock migrations of %s: held by another node for more than %s", l.schema, migrationWait)
+	}
+	return nil
+}
+
+// SessionUnlock gives the lock back.
+func (l mysqlLocker) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	if _, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", l.name()); err != nil {
+		return fmt.Errorf("unlock migrations of %s: %w", l.schema, err)
+	}
+	return nil
+}
+
+// driverLog takes what the driver wants said about broken connections. The
+// error that goes with it reaches the caller as well.
+type driverLog struct{ log *slog.Logger }
+
+// Print implements mysql.Logger.
+func (l driverLog) Print(v ...any) {
+	l.log.Debug("mysql driver", "message", fmt.Sprint(v...))
+}
