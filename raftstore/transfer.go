@@ -1,0 +1,123 @@
+package raftstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// ErrNoSuccessor is returned by StepDown when no other member could take over,
+// and wrapped by Transfer when that member isn't one.
+var ErrNoSuccessor = errors.New("no member to take over")
+
+// Transfer hands the leadership to another member and returns once this server
+// has let go of it. Proposals fail with ErrNotLeader meanwhile, for two
+// election timeouts at most. When the member does not take over this server
+// leads on and Transfer returns an error; it wraps ErrNotLeader when this
+// server didn't lead in the first place.
+func (g *Group) Transfer(server string) error {
+	if !g.gate.enter() {
+		return fmt.Errorf("raftstore: transfer: %w (%w)", ErrNotLeader, errClosing)
+	}
+	defer g.gate.leave()
+	for _, s := range g.Servers() {
+		if s.ID == server && server != g.opts.Local {
+			return g.transfer(s)
+		}
+	}
+	return fmt.Errorf("raftstore: transfer to %q: %w", server, ErrNoSuccessor)
+}
+
+func (g *Group) transfer(to Server) error {
+	err := g.await(g.raft.LeadershipTransferToServer(raft.ServerID(to.ID), raft.ServerAddress(to.Addr)))
+	if err == nil {
+		return nil
+	}
+	g.probe()
+	if errors.Is(err, raft.ErrNotLeader) {
+		err = fmt.Errorf("%w (%w)", ErrNotLeader, err)
+	}
+	return fmt.Errorf("raftstore: transfer to %s: %w", to.ID, err)
+}
+
+// probe returns once the leader accepts entries again after a transfer that
+// failed, or leads no more, or the wedge was reported.
+func (g *Group) probe() {
+	for g.fault.cause() == nil {
+		if err := g.barrier(); !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			return
+		}
+		time.Sleep(g.opts.Election / 10)
+	}
+}
+
+// StepDown hands the leadership to whichever member is best prepared, and
+// returns nil once this server doesn't lead. It is meant for a graceful stop.
+func (g *Group) StepDown(ctx context.Context) error {
+	for g.raft.State() == raft.Leader {
+		to, ok := g.successor()
+		if !ok {
+			return fmt.Errorf("raftstore: step down: %w", ErrNoSuccessor)
+		}
+		err := g.Transfer(to.ID)
+		if err == nil || errors.Is(err, ErrNotLeader) {
+			continue
+		}
+		g.opts.Logger.Warn("handing over the leadership failed", "to", to.ID, "error", err)
+		select {
+		case <-time.After(g.opts.Election / 2):
+		case <-ctx.Done():
+			return fmt.Errorf("raftstore: step down: %w (%w)", ctx.Err(), err)
+		}
+	}
+	return nil
+}
+
+// successor returns the peer with the longest log among those that answered
+// lately.
+func (g *Group) successor() (Server, bool) {
+	var best Server
+	var most uint64
+	for _, p := range g.peerStatus() {
+		if p.Voter && time.Since(p.LastContact) < g.opts.Election && (best.ID == "" || p.LastIndex > most) {
+			best, most = p.Server, p.LastIndex
+		}
+	}
+	return best, best.ID != ""
+}
+
+// wedge notices a leadership transfer that never ends: Raft then rejects every
+// entry for ever while its heartbeats keep the others from electing anybody.
+type wedge struct {
+	limit time.Duration
+	fail  func(error)
+
+	mu    sync.Mutex
+	since time.Time // of the first rejection in a row
+}
+
+// observe takes the result of anything that was sent to the leader's log.
+func (w *wedge) observe(err error) {
+	if took := w.stuck(err, time.Now()); took > w.limit {
+		w.fail(fmt.Errorf("a leadership transfer has not ended for %v: %w", took, err))
+	}
+}
+
+// stuck returns for how long everything has been rejected.
+func (w *wedge) stuck(err error, now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		w.since = time.Time{}
+	case w.since.IsZero():
+		w.since = now
+	default:
+		return now.Sub(w.since)
+	}
+	return 0
+}

@@ -1,0 +1,110 @@
+package raftstore
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// pooled connections to each peer: heartbeats, replication and votes have
+	// one each, so that none waits for another.
+	pooledConns = 3
+	// rpcTime bounds one message and its answer; snapshots get longer by size.
+	rpcTime = 10 * time.Second
+)
+
+// transport is Raft's network transport, watched: what followers answer to
+// heartbeats tells how far each of them is, which Raft itself keeps to itself.
+// Embedding keeps the transport's optional methods, pre-vote above all.
+type transport struct {
+	*raft.NetworkTransport
+	peers    *peers
+	patience time.Duration // for a peer to take over
+}
+
+var (
+	errTakeover = errors.New("raftstore: the peer did not answer the request to take over")
+	errNoRoute  = errors.New("raftstore: no address is known")
+)
+
+// AppendEntries implements raft.Transport.
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
+	args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	if err == nil && resp.Term <= args.Term {
+		t.peers.heard(string(id), resp.LastLog, time.Now())
+	}
+	return err
+}
+
+// TimeoutNow implements raft.Transport. While it lasts the leader accepts
+// nothing, so a peer that hangs gets less time than for other messages.
+func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress,
+	args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	type answer struct {
+		resp raft.TimeoutNowResponse
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		var a answer
+		a.err = t.NetworkTransport.TimeoutNow(id, target, args, &a.resp)
+		answered <- a
+	}()
+	timer := time.NewTimer(t.patience)
+	defer timer.Stop()
+	select {
+	case a := <-answered:
+		*resp = a.resp
+		return a.err
+	case <-timer.C:
+		return errTakeover
+	}
+}
+
+// resolver is Raft's ServerAddressProvider.
+type resolver struct {
+	local     string
+	advertise string
+	resolve   func(server string) (string, bool)
+}
+
+// ServerAddr implements raft.ServerAddressProvider. On an error Raft uses the
+// address in the group's configuration.
+func (r resolver) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	if string(id) == r.local {
+		return raft.ServerAddress(r.advertise), nil
+	}
+	if addr, ok := r.resolve(string(id)); ok {
+		return raft.ServerAddress(addr), nil
+	}
+	return "", errNoRoute
+}
+
+// peers remembers when each peer last answered, and how long its log was then.
+type peers struct {
+	mu  sync.Mutex
+	all map[string]contact
+}
+
+type contact struct {
+	at   time.Time
+	last uint64 // last log index
+}
+
+func newPeers() *peers { return &peers{all: make(map[string]contact)} }
+
+func (p *peers) heard(id string, last uint64, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all[id] = contact{at: at, last: last}
+}
+
+func (p *peers) get(id string) contact {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.all[id]
+}
