@@ -230,7 +230,7 @@ func inUse[T any](dirs []*dir[T]) (n int) {
 
 func tables(x *index) (n int) {
 	for _, t := range x.tables {
-		if t != nil {
+		if t.groups != nil {
 			n++
 		}
 	}
