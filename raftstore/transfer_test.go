@@ -1,0 +1,202 @@
+package raftstore
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+func TestTransferMovesTheLeadership(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	c.propose("before")
+	from, to := c.leader(), c.followers()[0]
+	if err := from.group.Transfer(to.id); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other leads", func() bool { _, ok := to.group.Leading(); return ok })
+	c.propose("after")
+	c.agree([]string{"before", "after"})
+
+	if err := from.group.Transfer(to.id); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("transfer by a follower: %v", err)
+	}
+	for _, id := range []string{"nobody", to.id} {
+		if err := to.group.Transfer(id); !errors.Is(err, ErrNoSuccessor) {
+			t.Errorf("transfer to %s: %v", id, err)
+		}
+	}
+	c.noFatal()
+}
+
+func TestAFailedTransferLeavesAWorkingLeader(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	leader, gone := c.leader(), c.followers()[0]
+	c.stop(gone)
+	if err := leader.group.Transfer(gone.id); err == nil {
+		t.Fatal("transferred to a server that is down")
+	}
+	c.propose("still here")
+	c.noFatal()
+}
+
+func TestStepDownLeavesTheLeadToALivePeer(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	leader, followers := c.leader(), c.followers()
+	c.stop(followers[0])
+	c.propose("two are enough")
+	eventually(t, "the silence of the one that is down is noticed", func() bool {
+		to, ok := leader.group.successor()
+		return ok && to.ID == followers[1].id
+	})
+	if err := leader.group.StepDown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other leads", func() bool { _, ok := followers[1].group.Leading(); return ok })
+	if err := leader.group.StepDown(t.Context()); err != nil {
+		t.Errorf("step down by a follower: %v", err)
+	}
+}
+
+func TestStepDownWithoutAPeerSaysSo(t *testing.T) {
+	c := newCluster(t, 1, func(o *Options) {
+		o.Bootstrap = []Server{{ID: o.Local, Addr: o.Advertise}} // each on its own
+	})
+	if err := c.leader().group.StepDown(t.Context()); !errors.Is(err, ErrNoSuccessor) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestThePreferredServerEndsUpLeading(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	preferred := c.followers()[0]
+	for _, s := range c.servers {
+		s.group.Prefer(preferred.id)
+	}
+	leads := func() bool { _, ok := preferred.group.Leading(); return ok }
+	eventually(t, "the preferred server leads", leads)
+	// It gets the leadership back after having been away.
+	c.stop(preferred)
+	c.propose("while away")
+	c.restart(preferred)
+	eventually(t, "the preferred server leads again", leads)
+	c.agree([]string{"while away"})
+	c.noFatal()
+}
+
+// fakeBalance is a balance on a made-up clock.
+type fakeBalance struct {
+	*balance
+	now      time.Time
+	leads    bool
+	since    time.Time
+	peer     PeerStatus
+	attempts int
+}
+
+func newFakeBalance(t *testing.T) *fakeBalance {
+	f := &fakeBalance{now: time.Unix(1000, 0), leads: true}
+	f.since = f.now
+	f.peer = PeerStatus{Server: Server{ID: "b"}, Voter: true, LastIndex: 1000}
+	f.balance = &balance{
+		local:    "a",
+		election: time.Second,
+		leading:  func() (uint64, time.Time, bool) { return 1, f.since, f.leads },
+		peers: func() []PeerStatus {
+			p := f.peer
+			if p.LastContact.IsZero() {
+				p.LastContact = f.now
+			}
+			return []PeerStatus{p}
+		},
+		last:     func() uint64 { return 1000 },
+		transfer: func(string) error { f.attempts++; return errors.New("refused") },
+		logger:   testLogger(t),
+	}
+	f.prefer("b")
+	return f
+}
+
+func (f *fakeBalance) run(seconds int) {
+	for range seconds {
+		f.now = f.now.Add(time.Second)
+		f.step(f.now)
+	}
+}
+
+func TestBalanceIsPatient(t *testing.T) {
+	t.Run("settles first", func(t *testing.T) {
+		f := newFakeBalance(t)
+		if f.run(balanceSettle - 1); f.attempts != 0 {
+			t.Fatal("gave away a leadership that was just won")
+		}
+		if f.run(1); f.attempts != 1 {
+			t.Fatal("never tried")
+		}
+	})
+	t.Run("attempts become rare", func(t *testing.T) {
+		f := newFakeBalance(t)
+		if f.run(3600); f.attempts < 10 || f.attempts > 40 {
+			t.Fatalf("%d attempts in 3600 election timeouts", f.attempts)
+		}
+		// Once the leadership has stayed away, the next move is quick again.
+		f.leads = false
+		f.run(balanceCalm + 1)
+		f.leads, f.since, f.attempts = true, f.now, 0
+		f.run(balanceSettle + balanceCalm)
+		first := f.attempts
+		if first < 3 {
+			t.Fatalf("%d attempts after a calm time", first)
+		}
+	})
+	for name, edit := range map[string]func(*fakeBalance){
+		"nobody preferred":     func(f *fakeBalance) { f.prefer("") },
+		"itself preferred":     func(f *fakeBalance) { f.prefer("a") },
+		"a stranger preferred": func(f *fakeBalance) { f.prefer("z") },
+		"not leading":          func(f *fakeBalance) { f.leads = false },
+		"silent":               func(f *fakeBalance) { f.peer.LastContact = f.now.Add(-time.Hour) },
+		"behind":               func(f *fakeBalance) { f.peer.LastIndex = 1000 - balanceLag - 1 },
+		"without a vote":       func(f *fakeBalance) { f.peer.Voter = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeBalance(t)
+			edit(f)
+			if f.run(100); f.attempts != 0 {
+				t.Fatal("tried to hand over")
+			}
+		})
+	}
+}
+
+func TestAWedgedTransferIsReported(t *testing.T) {
+	rejected := fmt.Errorf("wrapped: %w", raft.ErrLeadershipTransferInProgress)
+	start := time.Unix(1000, 0)
+	w := &wedge{limit: time.Second}
+	for i, step := range []struct {
+		after time.Duration
+		err   error
+		want  time.Duration
+	}{
+		{0, nil, 0},
+		{1 * time.Second, rejected, 0},
+		{2 * time.Second, rejected, time.Second},
+		{3 * time.Second, raft.ErrNotLeader, 0}, // it ended after all
+		{99 * time.Second, rejected, 0},
+		{102 * time.Second, rejected, 3 * time.Second},
+	} {
+		if got := w.stuck(step.err, start.Add(step.after)); got != step.want {
+			t.Errorf("step %d: stuck for %v, want %v", i, got, step.want)
+		}
+	}
+	var reports atomic.Int32
+	w = &wedge{fail: func(err error) {
+		if errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			reports.Add(1)
+		}
+	}}
+	w.observe(rejected)
+	eventually(t, "a report", func() bool { w.observe(rejected); return reports.Load() > 0 })
+}
