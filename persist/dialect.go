@@ -9,7 +9,6 @@ import (
 	"log/slog"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations
@@ -18,8 +17,6 @@ var migrations embed.FS
 // dialect is all that differs between the databases.
 type dialect struct {
 	name string
-	// locker serialises migrations; nil where the caller holds a lock already.
-	locker lock.SessionLocker
 	// claimable asks whether tombola_cluster exists.
 	claimable string
 	// addTotal and addDay end an INSERT of (prize_id, sent) and of
@@ -38,7 +35,8 @@ type dialect struct {
 
 // migrate brings the schema up to this binary's version. A schema that a newer
 // binary has migrated further is left as it is: migrations must keep what the
-// version before them reads and writes.
+// version before them reads and writes. The caller holds a lock against other
+// nodes (goose's own does not cover the making of its version table).
 func migrate(ctx context.Context, db *sql.DB, d dialect, log *slog.Logger) error {
 	files, err := fs.Sub(migrations, "migrations/"+d.name)
 	if err != nil {
@@ -48,15 +46,10 @@ func migrate(ctx context.Context, db *sql.DB, d dialect, log *slog.Logger) error
 	if d.name == DriverSQLite {
 		kind = goose.DialectSQLite3
 	}
-	options := []goose.ProviderOption{
+	provider, err := goose.NewProvider(kind, db, files,
 		goose.WithTableName("tombola_migration"),
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithSlog(log),
-	}
-	if d.locker != nil {
-		options = append(options, goose.WithSessionLocker(d.locker))
-	}
-	provider, err := goose.NewProvider(kind, db, files, options...)
+		goose.WithSlog(log))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}

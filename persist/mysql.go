@@ -56,16 +56,25 @@ func openMySQL(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: mysqlDialect(writeCfg.DBName), log: cfg.Logger, write: writer, read: reader}
-	packet := 0
-	if err = s.read.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&packet); err == nil {
-		s.dialect.statementBytes = min(maxStatement, packet) * 15 / 16
-		err = s.prepare(ctx, s.read, cfg.ClusterID)
-	}
-	if err != nil {
+	s := &Store{dialect: mysqlDialect(), log: cfg.Logger, write: writer, read: reader}
+	if err := s.prepareMySQL(ctx, writeCfg.DBName, cfg.ClusterID); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Store) prepareMySQL(ctx context.Context, schema, cluster string) error {
+	packet := 0
+	if err := s.read.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&packet); err != nil {
+		return fmt.Errorf("ask for max_allowed_packet: %w", err)
+	}
+	s.dialect.statementBytes = min(maxStatement, packet) * 15 / 16
+	unlock, err := mysqlLock(ctx, s.read, schema)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return s.prepare(ctx, s.read, cluster)
 }
 
 // mysqlConfig reads the DSN and sets what the writer depends on.
@@ -120,10 +129,9 @@ func mysqlPool(cfg *mysql.Config, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-func mysqlDialect(schema string) dialect {
+func mysqlDialect() dialect {
 	return dialect{
-		name:   DriverMySQL,
-		locker: mysqlLocker{schema},
+		name: DriverMySQL,
 		claimable: "SELECT COUNT(*) FROM information_schema.tables" +
 			" WHERE table_schema = DATABASE() AND table_name = 'tombola_cluster'",
 		// VALUES() is deprecated in MySQL, but MariaDB has no row alias.
@@ -152,34 +160,28 @@ func mysqlErrorIs(err error, numbers ...uint16) bool {
 	return false
 }
 
-// mysqlLocker lets one node at a time migrate a schema. The server frees the
-// lock when the connection ends.
-type mysqlLocker struct{ schema string }
-
-// name is the lock's; names are one space for the whole server, 64 bytes long.
-func (l mysqlLocker) name() string {
-	return fmt.Sprintf("tombola-migrate-%x", sha256.Sum256([]byte(l.schema)))[:64]
-}
-
-// SessionLock waits for the lock and takes it.
-func (l mysqlLocker) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	var got sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", l.name(), int(migrationWait.Seconds())).Scan(&got)
+// mysqlLock lets one node at a time migrate a schema. The lock belongs to a
+// connection of its own; the server frees it when that ends.
+func mysqlLock(ctx context.Context, db *sql.DB, schema string) (unlock func(), err error) {
+	conn, err := db.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("lock migrations of %s: %w", l.schema, err)
+		return nil, err
 	}
-	if got.Int64 != 1 {
-		return fmt.Errorf("lock migrations of %s: held by another node for more than %s", l.schema, migrationWait)
+	// The names of locks are one space for the whole server, 64 bytes long.
+	name := fmt.Sprintf("tombola-migrate-%x", sha256.Sum256([]byte(schema)))[:64]
+	var got sql.NullInt64
+	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, ?)", name, int(migrationWait.Seconds())).Scan(&got)
+	if err == nil && got.Int64 != 1 {
+		err = fmt.Errorf("held by another node for more than %s", migrationWait)
 	}
-	return nil
-}
-
-// SessionUnlock gives the lock back.
-func (l mysqlLocker) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	if _, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", l.name()); err != nil {
-		return fmt.Errorf("unlock migrations of %s: %w", l.schema, err)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock migrations of %s: %w", schema, err), conn.Close())
 	}
-	return nil
+	return func() {
+		// Where this fails the connection is broken, and the lock free.
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name)
+		_ = conn.Close()
+	}, nil
 }
 
 // driverLog takes what the driver wants said about broken connections. The
