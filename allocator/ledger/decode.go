@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"io"
+	"iter"
 )
 
 // Decode reads what Frozen.Encode wrote, and not a byte beyond it, and returns a
@@ -17,7 +18,7 @@ func Decode(r io.Reader) (*Ledger, error) {
 	d := decoder{in: in, l: New()}
 	for _, step := range []func() error{
 		d.readHead, d.readUsers, d.readGrants, d.readEnd,
-		d.indexUsers, d.indexGrants, d.checkPrizes, d.checkChains,
+		d.indexUsers, d.indexGrants, d.indexRequests, d.checkPrizes, d.checkChains,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -33,6 +34,8 @@ type decoder struct {
 	l       *Ledger
 	nUsers  uint64
 	nGrants uint64
+
+	requests int // grants that have one
 
 	section byte // of the frame that was read last
 	body    cursor
@@ -80,6 +83,9 @@ func (d *decoder) readGrants() error {
 		if !ok || g.seq == 0 || g.seq > d.l.last || !d.l.users.has(g.user) {
 			return false
 		}
+		if !g.req.IsZero() {
+			d.requests++
+		}
 		*d.l.grants.place(slot) = g
 		return true
 	})
@@ -117,46 +123,69 @@ func (d *decoder) readEnd() error {
 
 func (d *decoder) indexUsers() error {
 	l := d.l
-	l.byUser.reserve(l.users.n)
-	for slot, u := range l.users.all() {
-		if u.newest == 0 {
-			continue
-		}
-		if _, twice := l.findUser(u.prize, u.hash); twice {
-			return corrupt("user in slot %d is there twice", slot)
-		}
-		l.byUser.insert(hashOfUser(u.prize, u.hash), slot)
-	}
-	return nil
+	return load(l.byUser, l.users.n, "user",
+		func(yield func(uint32) bool) {
+			for slot, u := range l.users.all() {
+				if u.newest != 0 && !yield(slot) {
+					return
+				}
+			}
+		},
+		func(a, b uint32) bool {
+			x, y := l.users.at(a), l.users.at(b)
+			return x.hash == y.hash && x.prize == y.prize
+		})
 }
 
 func (d *decoder) indexGrants() error {
 	l := d.l
-	requests := 0
-	for _, g := range l.grants.all() {
-		if !g.req.IsZero() {
-			requests++
+	return load(l.bySeq, l.grants.n, "grant",
+		func(yield func(uint32) bool) {
+			for slot, g := range l.grants.all() {
+				if g.seq != 0 && !yield(slot) {
+					return
+				}
+			}
+		},
+		func(a, b uint32) bool { return l.grants.at(a).seq == l.grants.at(b).seq })
+}
+
+func (d *decoder) indexRequests() error {
+	l := d.l
+	return load(l.byRequest, d.requests, "request",
+		func(yield func(uint32) bool) {
+			for slot, g := range l.grants.all() {
+				if !g.req.IsZero() && !yield(slot) {
+					return
+				}
+			}
+		},
+		func(a, b uint32) bool { return l.grants.at(a).req == l.grants.at(b).req })
+}
+
+// load puts n slots into an empty index, unless two have the same item.
+func load(x *index, n int, what string, slots iter.Seq[uint32], same func(a, b uint32) bool) error {
+	x.reserve(n)
+	var some [few]uint32
+	k := 0
+	flush := func() error {
+		slot, twice := x.insertAll(some[:k], same)
+		if twice {
+			return corrupt("%s in slot %d is there twice", what, slot)
 		}
+		k = 0
+		return nil
 	}
-	l.bySeq.reserve(l.grants.n)
-	l.byRequest.reserve(requests)
-	for slot, g := range l.grants.all() {
-		if g.seq == 0 {
+	for slot := range slots {
+		some[k] = slot
+		if k++; k < len(some) {
 			continue
 		}
-		if _, twice := l.findSeq(g.seq); twice {
-			return corrupt("grant %d is there twice", g.seq)
+		if err := flush(); err != nil {
+			return err
 		}
-		l.bySeq.insert(hashOfSeq(g.seq), slot)
-		if g.req.IsZero() {
-			continue
-		}
-		if _, twice := l.findRequest(g.req); twice {
-			return corrupt("request of grant %d is there twice", g.seq)
-		}
-		l.byRequest.insert(hashOfRequest(g.req), slot)
 	}
-	return nil
+	return flush()
 }
 
 // checkPrizes finds each prize's newest user and checks that the users of a
