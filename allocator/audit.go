@@ -25,14 +25,11 @@ func (b *Bank) record(actor, action string, v *vault) {
 }
 
 // describe says what a change changed.
-func describe(old, now *Definition, s shrink) string {
+func describe(old, now *Definition) string {
 	if now.Status == StatusDeleted {
 		return "delete"
 	}
 	before, after := fields(old), fields(now)
-	if s.on {
-		after[0].value = strconv.FormatInt(s.target, 10)
-	}
 	var b strings.Builder
 	b.WriteString("change")
 	for i, f := range before {

@@ -40,9 +40,9 @@ type vault struct {
 	ended  Micros // when an operator ended it, 0 where none has
 	bucket bucket
 	op     Operation // the last change
-	// probation is set while a user limit that there was none before waits for
-	// the slices' word that all grants were routed by user.
-	probation bool
+	// probation is the change that set a user limit where there was none, while
+	// it waits for the slices' word that all grants were routed by user.
+	probation uint64
 }
 
 // member is what the bank knows of one slice's view of a prize.
@@ -93,12 +93,19 @@ func (l *line) empty() bool {
 	return l.claimed && l.claimLots == l.lots && l.claimReturn == l.returns
 }
 
+// waiting reports whether draws of the slice wait for tokens: whoever still
+// needs them asks again before an ask lapses.
+func (l *line) waiting(now Micros) bool {
+	return l.need > 0 && now >= l.asked && now-l.asked <= needFor
+}
+
 // shrink is a resize down under way: tokens are recalled into the reserve
 // until the target holds, or until it is plain that it lies below what is
 // granted.
 type shrink struct {
 	on     bool
 	target int64
+	op     uint64 // the change that wants it
 }
 
 // needFor is how long an ask for tokens counts: a slice that still needs them
@@ -151,7 +158,7 @@ func (v *vault) fund(name Purse) *account {
 	for i := range v.slices {
 		for _, c := range v.slices[i].before {
 			if c.Day == name.Day {
-				a.before += c.Grants
+				a.before = min(a.before+c.Grants, MaxTotal)
 			}
 		}
 	}

@@ -20,17 +20,20 @@ func (b *Bank) change(c *Change) ChangeOutcome {
 	case v.ended == 0:
 		v.ended = b.now
 	}
-	v.probation = v.probation || old.PerUserLimit == 0 && v.def.PerUserLimit > 0
+	b.ops++
+	v.op = Operation{Number: b.ops, Version: v.def.Version, State: OperationPending}
+	if old.PerUserLimit == 0 && v.def.PerUserLimit > 0 {
+		v.probation = b.ops
+	}
+	asked := v.def
 	if c.Set&FieldTotal != 0 {
 		v.resize()
 	}
-	redate(v, old.DailyLimit)
+	redate(v, &old)
 	if v.def.Release != old.Release {
 		v.pace(b.now)
 	}
-	b.ops++
-	v.op = Operation{Number: b.ops, Version: v.def.Version, State: OperationPending}
-	b.record(c.Actor, describe(&old, &v.def, v.shrink), v)
+	b.record(c.Actor, describe(&old, &asked), v)
 	return ChangeOutcome{Verdict: ChangeDone, Prize: v.def.No, Operation: b.ops, Version: v.def.Version}
 }
 
@@ -40,6 +43,9 @@ func (b *Bank) create(c *Change) ChangeOutcome {
 	}
 	if c.If != 0 {
 		return ChangeOutcome{Verdict: ChangeWrongIf}
+	}
+	if len(b.prizes) > maxPrizes {
+		return ChangeOutcome{Verdict: ChangeFull}
 	}
 	def := merged(Definition{Status: StatusActive, Zone: "UTC"}, c)
 	if !valid(&def) || c.Prize == "" {
@@ -107,20 +113,20 @@ func (v *vault) resize() {
 		v.hold(a, target-a.size)
 		a.size = target
 	case target < a.size:
-		v.shrink = shrink{on: true, target: target}
+		v.shrink = shrink{on: true, target: target, op: v.op.Number}
 		v.def.Total = a.size
 	}
 }
 
 // redate takes the change of the daily limit to the days' accounts. A higher
-// limit adds held tokens to each. Any other change starts a new day epoch: the
-// slices drop their day purses and say what they have granted, and each date
-// is funded anew with what the new limit leaves.
-func redate(v *vault, old int64) {
-	limit := v.def.DailyLimit
+// limit adds held tokens to each. Any other change, also one of the zone,
+// starts a new day epoch: the slices drop their day purses and say what they
+// have granted, and each date is funded anew with what the new limit leaves.
+func redate(v *vault, old *Definition) {
+	limit, moved := v.def.DailyLimit, v.def.Zone != old.Zone
 	switch {
-	case limit == old:
-	case old > 0 && limit > old:
+	case limit == old.DailyLimit && !moved:
+	case old.DailyLimit > 0 && limit > old.DailyLimit && !moved:
 		for _, a := range v.days {
 			if limit > a.size {
 				v.hold(a, limit-a.size)

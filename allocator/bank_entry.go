@@ -64,7 +64,7 @@ func (r *BankResult) Reset() { r.Changes, r.Touched = r.Changes[:0], r.Touched[:
 func (b *Bank) Apply(entry []byte, res *BankResult) error {
 	d := decoder{b: entry}
 	d.version()
-	b.now = clamp(b.now, Micros(d.uint()))
+	b.now = clamp(b.now, d.now())
 	for !d.done() {
 		b.command(&d, res)
 	}

@@ -20,7 +20,7 @@ func (b *Bank) note(n *Note) {
 	if n.Lots == l.lots {
 		l.open = 0
 	}
-	if n.Returns == l.returns+1 && n.Open > 0 {
+	if n.Returns == l.returns+1 && n.Open > 0 && n.Open <= l.out()+v.grantedBefore(n.Slice, a) {
 		l.returns++
 		l.retSum += n.Open
 		v.takeBack(a, n.Open)
@@ -55,8 +55,17 @@ func (v *vault) acknowledge(n *Note) {
 // slice may still believe that the prize is dry, they are new tokens to it and
 // wait for a version that tells it otherwise.
 func (v *vault) takeBack(a *account, tokens int64) {
-	if a == &v.stock && v.def.Release.On() {
-		v.bucket.refund(tokens)
+	if a == &v.stock {
+		if v.def.Release.On() {
+			v.bucket.refund(tokens)
+		}
+	} else if excess := min(tokens, a.size-v.def.DailyLimit); excess > 0 {
+		// More had been granted on the date than its limit, lowered since,
+		// allows: what comes back only makes up for that.
+		a.size -= excess
+		if tokens -= excess; tokens == 0 {
+			return
+		}
 	}
 	if a.said == 0 || a.said < v.ackedAll() {
 		a.pool += tokens
@@ -66,6 +75,21 @@ func (v *vault) takeBack(a *account, tokens int64) {
 		v.def.Version++
 	}
 	v.hold(a, tokens)
+}
+
+// grantedBefore returns how many of a date's grants in a slice are older than
+// the day epoch: they may come back as restocks though no lot was sent for them.
+func (v *vault) grantedBefore(s SliceNo, a *account) int64 {
+	if a == &v.stock {
+		return 0
+	}
+	var grants int64
+	for _, c := range v.slices[s-1].before {
+		if c.Day == a.day {
+			grants += c.Grants
+		}
+	}
+	return grants
 }
 
 func (v *vault) enqueue(s SliceNo) {
@@ -85,8 +109,9 @@ func (b *Bank) Learns(n *Note, now Micros) bool {
 	if v == nil || int(n.Slice) > len(v.slices) {
 		return false
 	}
+	now = clamp(b.now, now)
 	m := &v.slices[n.Slice-1]
-	if n.Purse.IsStock() && n.Version > m.acked && n.Version <= v.def.Version {
+	if n.Purse.IsStock() && n.Version > m.acked && n.Version <= v.def.Version || v.lapsed(now) {
 		return true
 	}
 	a := v.account(n.Purse)
@@ -107,4 +132,17 @@ func (b *Bank) Learns(n *Note, now Micros) bool {
 	default:
 		return l.need > 0 || n.Want > l.want
 	}
+}
+
+// lapsed reports whether a slice in the queue has stopped asking: an entry is
+// due that takes it out, so that it holds up nobody.
+func (v *vault) lapsed(now Micros) bool {
+	for _, s := range v.queue {
+		waits := false
+		v.accounts(func(_ Purse, a *account) { waits = waits || a.lines[s-1].waiting(now) })
+		if !waits {
+			return true
+		}
+	}
+	return false
 }

@@ -32,10 +32,11 @@ func (b *Bank) settle(v *vault) {
 // judge ends the probation of a user limit that there was none before: it
 // stands if no slice has granted away from a user's home.
 func (v *vault) judge(b *Bank) {
-	if !v.probation || v.ackedAll() < v.def.Version {
+	by := v.probation
+	if by == 0 || v.ackedAll() < v.def.Version {
 		return
 	}
-	v.probation = false
+	v.probation = 0
 	if v.def.PerUserLimit == 0 {
 		return // it was taken away again meanwhile
 	}
@@ -43,7 +44,9 @@ func (v *vault) judge(b *Bank) {
 		if v.slices[i].strays > 0 {
 			v.def.PerUserLimit = 0
 			v.def.Version++
-			v.op.State = OperationStrays
+			if v.op.Number == by {
+				v.op.State = OperationStrays
+			}
 			b.record("tombola", "undo per_user_limit: grants were not routed by user", v)
 			return
 		}
@@ -68,11 +71,15 @@ func (v *vault) shrinkStep() {
 		a.reserve = 0
 		v.def.Total = a.size
 		v.def.Version++
-		v.op.Version = v.def.Version
+		if v.op.Number == v.shrink.op {
+			v.op.Version = v.def.Version
+		}
 		v.shrink = shrink{}
 	case a.held == 0 && a.allEmpty():
-		v.op.State = OperationBelowGranted
-		v.op.Granted = a.size - a.reserve
+		if v.op.Number == v.shrink.op {
+			v.op.State = OperationBelowGranted
+			v.op.Granted = a.size - a.reserve
+		}
 		a.pool += a.reserve
 		a.reserve = 0
 		v.shrink = shrink{}
@@ -116,7 +123,7 @@ func (v *vault) waits(s SliceNo, now Micros) bool {
 	wait := false
 	v.accounts(func(_ Purse, a *account) {
 		l := &a.lines[s-1]
-		if l.need > 0 && now-l.asked > needFor {
+		if !l.waiting(now) {
 			l.need = 0
 		}
 		wait = wait || l.need > 0
@@ -179,11 +186,12 @@ func (a *account) allEmpty() bool {
 // finish completes the last operation once its version and its tokens are
 // everywhere.
 func (v *vault) finish() {
-	if v.op.State != OperationPending || v.shrink.on || v.probation || v.ackedAll() < v.op.Version {
+	recalling := v.shrink.on && v.shrink.op == v.op.Number
+	if v.op.State != OperationPending || recalling || v.probation != 0 || v.ackedAll() < v.op.Version {
 		return
 	}
 	done := true
-	v.accounts(func(_ Purse, a *account) { done = done && (a.held == 0 || a.heldFor > v.op.Version) })
+	v.accounts(func(_ Purse, a *account) { done = done && a.held == 0 })
 	if done {
 		v.op.State = OperationDone
 	}

@@ -13,7 +13,7 @@ type BankImage struct{ b []byte }
 func (b *Bank) Freeze() *BankImage {
 	e := []byte{formatVersion}
 	e = appendUint(e, uint64(b.cfg.Slices))
-	e = appendInt(e, int64(b.now))
+	e = appendUint(e, uint64(b.now))
 	e = appendUint(e, b.ops)
 	e = appendUint(e, uint64(len(b.prizes)-1))
 	for _, v := range b.prizes[1:] {
@@ -57,7 +57,7 @@ func DecodeBank(r io.Reader, cfg BankConfig) (*Bank, error) {
 	if n := d.uint(); d.err == nil && n != uint64(cfg.Slices) {
 		return nil, fmt.Errorf("%w: bank of %d slices, want %d", ErrFormat, n, cfg.Slices)
 	}
-	b.now = Micros(d.int())
+	b.now = d.now()
 	b.ops = d.uint()
 	for range d.count(1) {
 		v := d.vault(cfg.Slices)
@@ -77,7 +77,7 @@ func DecodeBank(r io.Reader, cfg BankConfig) (*Bank, error) {
 	for range d.count(5) {
 		b.audit = append(b.audit, AuditEntry{
 			At: Micros(d.int()), Actor: d.text(maxText), Prize: d.text(maxText),
-			Version: Version(d.uint()), Action: d.text(maxAction),
+			Version: d.revision(), Action: d.text(maxAction),
 		})
 	}
 	if !d.done() {
@@ -109,21 +109,22 @@ func appendVault(b []byte, v *vault) []byte {
 	}
 	b = appendBool(b, v.shrink.on)
 	b = appendUint(b, uint64(v.shrink.target))
+	b = appendUint(b, v.shrink.op)
 	b = appendInt(b, int64(v.ended))
-	b = appendInt(b, v.bucket.level)
-	b = appendInt(b, int64(v.bucket.at))
+	b = appendUint(b, uint64(v.bucket.level))
+	b = appendUint(b, uint64(v.bucket.at))
 	b = appendUint(b, v.op.Number)
 	b = appendUint(b, uint64(v.op.Version))
 	b = append(b, byte(v.op.State))
 	b = appendUint(b, uint64(v.op.Granted))
-	return appendBool(b, v.probation)
+	return appendUint(b, v.probation)
 }
 
 func (d *decoder) vault(n int) *vault {
-	v := newVault(d.definition(), n)
+	v := newVault(d.defined(), n)
 	for i := range v.slices {
 		m := &v.slices[i]
-		m.acked, m.strays = Version(d.uint()), d.tokens()
+		m.acked, m.strays = d.revision(), d.tokens()
 		for range d.count(2) {
 			m.before = append(m.before, DayCount{Day: d.day(), Grants: d.tokens()})
 		}
@@ -132,7 +133,9 @@ func (d *decoder) vault(n int) *vault {
 	v.closed = d.day()
 	for range d.count(8) {
 		a := &account{lines: make([]line, n)}
-		d.account(a)
+		if d.account(a); d.err != nil {
+			return v
+		}
 		v.days = append(v.days, a)
 	}
 	for range d.count(1) {
@@ -142,11 +145,11 @@ func (d *decoder) vault(n int) *vault {
 		}
 		v.queue = append(v.queue, s)
 	}
-	v.shrink = shrink{on: d.bool(), target: d.tokens()}
+	v.shrink = shrink{on: d.bool(), target: d.tokens(), op: d.uint()}
 	v.ended = Micros(d.int())
-	v.bucket = bucket{level: d.int(), at: Micros(d.int())}
-	v.op = Operation{Number: d.uint(), Version: Version(d.uint()), State: OperationState(d.byte()), Granted: d.tokens()}
-	v.probation = d.bool()
+	v.bucket = bucket{level: int64(min(d.uint(), 2*maxBurst*bucketUnit)), at: d.now()}
+	v.op = Operation{Number: d.uint(), Version: d.revision(), State: OperationState(d.byte()), Granted: d.tokens()}
+	v.probation = d.uint()
 	return v
 }
 
@@ -179,11 +182,11 @@ func appendAccount(b []byte, a *account) []byte {
 
 func (d *decoder) account(a *account) {
 	a.day, a.size, a.before, a.pool, a.held = d.day(), d.tokens(), d.tokens(), d.tokens(), d.tokens()
-	a.heldFor, a.reserve, a.said = Version(d.uint()), d.tokens(), Version(d.uint())
+	a.heldFor, a.reserve, a.said = d.revision(), d.tokens(), d.revision()
 	for i := range a.lines {
 		a.lines[i] = line{
 			lots: d.uint(), lotSum: d.sum(), open: d.tokens(), returns: d.uint(), retSum: d.sum(),
-			claimed: d.bool(), claimLots: d.uint(), claimReturn: d.uint(), told: Version(d.uint()),
+			claimed: d.bool(), claimLots: d.uint(), claimReturn: d.uint(), told: d.revision(),
 			need: d.tokens(), want: d.tokens(), asked: Micros(d.int()),
 		}
 	}

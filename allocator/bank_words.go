@@ -42,12 +42,7 @@ func (b *Bank) Answer(n *Note, out []To) []To {
 	}
 	a := v.account(n.Purse)
 	if a == nil {
-		if n.Need > 0 && n.Purse.Day < v.closed && n.Purse.Epoch == v.def.DayEpoch {
-			out = append(out, To{n.Slice, Word{
-				Kind: WordDry, Prize: n.Prize, Purse: n.Purse, Version: v.def.Version,
-			}})
-		}
-		return out
+		return v.answerClosed(n, out)
 	}
 	l := &a.lines[n.Slice-1]
 	if n.Open > 0 && n.Returns <= l.returns {
@@ -57,6 +52,24 @@ func (b *Bank) Answer(n *Note, out []To) []To {
 	}
 	if w, ok := b.word(v, a, n.Slice); ok {
 		w.Prize, w.Purse, w.Version = n.Prize, n.Purse, v.def.Version
+		out = append(out, To{n.Slice, w})
+	}
+	return out
+}
+
+// answerClosed tells a slice that a date is closed for good: its draws get
+// nothing any more, and what it returns is not missed.
+func (v *vault) answerClosed(n *Note, out []To) []To {
+	if n.Purse.Day >= v.closed || n.Purse.Epoch != v.def.DayEpoch {
+		return out
+	}
+	w := Word{Prize: n.Prize, Purse: n.Purse, Version: v.def.Version}
+	if n.Open > 0 {
+		w.Kind, w.N = WordReceived, n.Returns
+		out = append(out, To{n.Slice, w})
+	}
+	if n.Need > 0 {
+		w.Kind, w.N = WordDry, 0
 		out = append(out, To{n.Slice, w})
 	}
 	return out
@@ -92,9 +105,12 @@ func (v *vault) unreleased(a *account) bool {
 }
 
 // recall returns how many tokens slice s should give back: for a smaller total,
-// or for the one slice that is served while tokens are short, from which
-// nothing is recalled. Serving one at a time lets the last stock token and the
-// last day token meet in one place.
+// or for the first slice in the queue that needs them. From the queue's head
+// nothing is recalled: it keeps what it has until it has all that it needs, so
+// that the last stock token and the last day token meet in one place. A slice
+// behind the head is served if this purse is all that it lacks: it will grant at
+// once, so that a slice that can't be reached holds up only those who need its
+// tokens, and nobody takes from another what it can't use.
 func (v *vault) recall(a *account, s SliceNo) int64 {
 	l := &a.lines[s-1]
 	if l.empty() {
@@ -103,10 +119,31 @@ func (v *vault) recall(a *account, s SliceNo) int64 {
 	if a == &v.stock && v.shrink.on {
 		return v.missing()
 	}
-	if len(v.queue) == 0 || v.queue[0] == s {
+	if len(v.queue) > 0 && v.queue[0] == s {
 		return 0
 	}
-	return a.lines[v.queue[0]-1].need
+	for i, q := range v.queue {
+		need := a.lines[q-1].need
+		switch {
+		case need == 0 || i > 0 && v.lacks(q) > 1:
+		case q == s:
+			return 0
+		default:
+			return need
+		}
+	}
+	return 0
+}
+
+// lacks returns of how many purses a slice needs tokens.
+func (v *vault) lacks(s SliceNo) int {
+	n := 0
+	v.accounts(func(_ Purse, a *account) {
+		if a.lines[s-1].need > 0 {
+			n++
+		}
+	})
+	return n
 }
 
 // Busy returns the prizes for which a slice still has something to hear, in

@@ -37,14 +37,15 @@ type ChangeVerdict uint8
 // The verdicts on changes.
 const (
 	ChangeCreated   ChangeVerdict = 1
-	ChangeDone      ChangeVerdict = 2 // committed; its Operation tells when it holds everywhere
-	ChangeUnknown   ChangeVerdict = 3 // no such prize
-	ChangeDeleted   ChangeVerdict = 4 // the id was used by a prize that was deleted
-	ChangeKind      ChangeVerdict = 5 // the kind can't change
-	ChangeZone      ChangeVerdict = 6 // the zone can't change once tokens have left the bank
-	ChangeArchived  ChangeVerdict = 7 // the prize is over and its users forgotten
-	ChangeWrongIf   ChangeVerdict = 8 // the prize has another version
-	ChangeBadValues ChangeVerdict = 9 // not a definition
+	ChangeDone      ChangeVerdict = 2  // committed; its Operation tells when it holds everywhere
+	ChangeUnknown   ChangeVerdict = 3  // no such prize
+	ChangeDeleted   ChangeVerdict = 4  // the id was used by a prize that was deleted
+	ChangeKind      ChangeVerdict = 5  // the kind can't change
+	ChangeZone      ChangeVerdict = 6  // the zone can't change once tokens have left the bank
+	ChangeArchived  ChangeVerdict = 7  // the prize is over and its users forgotten
+	ChangeWrongIf   ChangeVerdict = 8  // the prize has another version
+	ChangeBadValues ChangeVerdict = 9  // not a definition
+	ChangeFull      ChangeVerdict = 10 // the cluster has had as many prizes as it can
 )
 
 // ChangeOutcome is what became of one change.
@@ -89,6 +90,6 @@ func (d *decoder) change() Change {
 	c := Change{Prize: d.text(maxText), Actor: d.text(maxText), Create: d.bool(), Set: Field(d.uint())}
 	c.To = d.definition()
 	c.To.No = 0
-	c.If = Version(d.uint())
+	c.If = d.revision()
 	return c
 }

@@ -123,7 +123,7 @@ func (d *decoder) slice() SliceNo {
 
 func (d *decoder) prize() PrizeNo {
 	v := d.uint()
-	if v == 0 || v > 1<<32-1 {
+	if v == 0 || v > maxPrizes {
 		d.fail("not a prize number")
 		return 0
 	}
@@ -156,12 +156,39 @@ func (d *decoder) version() {
 	}
 }
 
+// maxVersion bounds the versions of a prize, so that one more never overflows.
+const maxVersion = 1 << 48
+
+// maxPrizes bounds the prizes of a cluster over its life: the machines keep
+// them in a table by number, which no input may make huge.
+const maxPrizes = 1 << 22
+
+// revision reads the version of a prize.
+func (d *decoder) revision() Version {
+	v := d.uint()
+	if v > maxVersion {
+		d.fail("not a version")
+		return 0
+	}
+	return Version(v)
+}
+
+// now reads a leader's clock.
+func (d *decoder) now() Micros {
+	v := d.uint()
+	if v > maxSum {
+		d.fail("not a time")
+		return 0
+	}
+	return Micros(v)
+}
+
 func appendPurse(b []byte, p Purse) []byte {
 	return appendUint(appendInt(b, int64(p.Day)), uint64(p.Epoch))
 }
 
 func (d *decoder) purse() Purse {
-	return Purse{Day: d.day(), Epoch: Version(d.uint())}
+	return Purse{Day: d.day(), Epoch: d.revision()}
 }
 
 func appendDefinition(b []byte, f *Definition) []byte {
@@ -185,7 +212,7 @@ func (d *decoder) definition() Definition {
 	return Definition{
 		No:           d.prize(),
 		ID:           d.text(maxText),
-		Version:      Version(d.uint()),
+		Version:      d.revision(),
 		Kind:         Kind(d.byte()),
 		Status:       Status(d.byte()),
 		Total:        d.tokens(),
@@ -195,7 +222,17 @@ func (d *decoder) definition() Definition {
 		StartsAt:     Micros(d.int()),
 		EndsAt:       Micros(d.int()),
 		Release:      Release{PerSecondMilli: d.tokens(), Burst: d.tokens()},
-		DayEpoch:     Version(d.uint()),
+		DayEpoch:     d.revision(),
 		Archived:     d.bool(),
 	}
+}
+
+// defined reads a definition that a bank has made.
+func (d *decoder) defined() Definition {
+	def := d.definition()
+	if d.err == nil && (!valid(&def) || def.ID == "" || def.Version == 0 || def.DayEpoch > def.Version ||
+		def.DailyLimit > 0 && def.DayEpoch == 0) {
+		d.fail("not a definition")
+	}
+	return def
 }

@@ -111,7 +111,7 @@ func (r *Result) Reset() {
 func (s *Slice) Apply(entry []byte, res *Result) error {
 	d := decoder{b: entry}
 	d.version()
-	s.now = clamp(s.now, Micros(d.uint()))
+	s.now = clamp(s.now, d.now())
 	s.days = s.days[:0]
 	last := Day(0)
 	for range d.count(1) {

@@ -105,7 +105,7 @@ func (d *decoder) note() Note {
 		Slice:   d.slice(),
 		Prize:   d.prize(),
 		Purse:   d.purse(),
-		Version: Version(d.uint()),
+		Version: d.revision(),
 		Lots:    d.uint(),
 		Returns: d.uint(),
 		Open:    d.tokens(),
@@ -115,7 +115,12 @@ func (d *decoder) note() Note {
 		Want:    d.tokens(),
 		Strays:  d.tokens(),
 	}
-	if k := d.count(2); k > 0 {
+	k := d.count(2)
+	if k > keptDays {
+		d.fail("more dates than a slice keeps")
+		k = 0
+	}
+	if k > 0 {
 		n.Before = make([]DayCount, k)
 		for i := range n.Before {
 			n.Before[i] = DayCount{Day: d.day(), Grants: d.tokens()}
@@ -168,12 +173,12 @@ func (d *decoder) word() Word {
 	w := Word{Kind: WordKind(d.byte())}
 	switch {
 	case w.Kind == WordDefine:
-		w.Define = d.definition()
+		w.Define = d.defined()
 		w.Prize, w.Version = w.Define.No, w.Define.Version
 	case w.Kind >= WordLot && w.Kind <= WordPaced:
 		w.Prize = d.prize()
 		w.Purse = d.purse()
-		w.Version = Version(d.uint())
+		w.Version = d.revision()
 		w.N = d.uint()
 		w.Tokens = d.tokens()
 		w.Until = Micros(d.int())

@@ -25,7 +25,7 @@ func (k HashKey) user(user []byte) ledger.Hash {
 
 // request hashes a request id within its scope, the prize and the user.
 func (k HashKey) request(prize PrizeNo, user ledger.Hash, id []byte) ledger.Hash {
-	var b [128]byte
+	var b [20 + maxText]byte
 	binary.LittleEndian.PutUint64(b[0:], user[0])
 	binary.LittleEndian.PutUint64(b[8:], user[1])
 	binary.LittleEndian.PutUint32(b[16:], uint32(prize))
@@ -80,6 +80,7 @@ type prize struct {
 	voided    int64
 	restocked int64
 	strays    int64
+	last      uint64 // the prize's last event
 }
 
 // dayBook is one date of a prize.

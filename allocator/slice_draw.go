@@ -1,6 +1,10 @@
 package allocator
 
-import "tombola/allocator/ledger"
+import (
+	"fmt"
+
+	"tombola/allocator/ledger"
+)
 
 // draw decides one draw, in the order that the design promises: known request
 // id, status, window, user limit, total, day, release.
@@ -27,6 +31,7 @@ func (s *Slice) draw(no PrizeNo, user, requestID []byte, res *Result) (Outcome, 
 	}
 	p.stock.tokens--
 	p.granted++
+	p.last = seq
 	if book := p.openBook(today); book != nil {
 		book.sent++
 		book.counts++
@@ -86,7 +91,7 @@ func (p *prize) closedFor(now Micros) Verdict {
 	switch {
 	case p.def.Status == StatusPaused:
 		return Paused
-	case p.def.Status != StatusActive:
+	case p.def.Status != StatusActive, p.def.Archived:
 		return Ended
 	case p.def.StartsAt != 0 && now < p.def.StartsAt:
 		return NotStarted
@@ -106,6 +111,8 @@ func (p *prize) tokenFor(now Micros, today Day) Outcome {
 	if p.def.DailyLimit > 0 {
 		book := p.book(today)
 		switch {
+		case book == nil && today < p.closed:
+			return Outcome{Verdict: DailyLimit} // closed for good, its purse is gone
 		case book == nil:
 			return Outcome{Verdict: Short} // nothing is known of the date yet
 		case book.purse.isDry(v):
@@ -151,11 +158,19 @@ func (s *Slice) void(seq uint64, restock bool, res *Result) (Outcome, error) {
 		return Outcome{Verdict: Already, Seq: seq}, nil
 	}
 	p := s.prize(PrizeNo(g.Prize))
+	if p == nil {
+		return Outcome{}, fmt.Errorf("%w: a grant of prize %d, which is not known", ErrFormat, g.Prize)
+	}
+	today, known := s.today(p)
+	if !known {
+		return Outcome{Verdict: Again}, nil
+	}
 	at := s.ledger.Last() + 1
 	if err := s.ledger.AppendVoid(at, seq, restock); err != nil {
 		return Outcome{}, err
 	}
 	p.voided++
+	p.last = at
 	day := Day(g.Day)
 	book := p.book(day)
 	if book != nil {
@@ -165,14 +180,14 @@ func (s *Slice) void(seq uint64, restock bool, res *Result) (Outcome, error) {
 		p.restocked++
 		p.stock.restock++
 		p.stock.sendRestock()
-		s.mark(p)
-		if today, known := s.today(p); book != nil && known && today == day {
+		if book != nil && today == day {
 			book.counts--
 			if p.def.DailyLimit > 0 {
 				book.purse.restock++
 				book.purse.sendRestock()
 			}
 		}
+		s.mark(p)
 	}
 	res.Events = append(res.Events, Event{
 		Seq: at, Kind: EventVoid, Prize: p.def.No, At: s.now, Day: day, Grant: seq, Restock: restock,

@@ -24,7 +24,7 @@ func (s *Slice) hear(w *Word) Outcome {
 func (p *purse) hear(w *Word, version Version) bool {
 	switch w.Kind {
 	case WordLot:
-		if w.N != p.lots+1 {
+		if w.N != p.lots+1 || w.Tokens > MaxTotal-p.tokens || p.lotSum > maxSum-w.Tokens {
 			return false
 		}
 		p.lots++
@@ -117,7 +117,7 @@ const maxForget = 100_000
 // forget frees what is kept of an archived prize whose events the sink holds.
 func (s *Slice) forget(no PrizeNo, budget int) Outcome {
 	p := s.prize(no)
-	if p == nil || !p.def.Archived || s.sunk < s.ledger.Last() {
+	if p == nil || !p.def.Archived || s.sunk < p.last {
 		return Outcome{Verdict: Stale}
 	}
 	if !s.ledger.Forget(uint32(no), budget) {
@@ -140,8 +140,8 @@ func (s *Slice) mark(p *prize) {
 }
 
 // Note returns the slice's position in one purse, as committed, without need
-// or want. ok is false where the slice has no such prize. A note about a purse
-// of another day epoch than the slice's own stands at zero.
+// or want. ok is false where the slice has no such prize, where the purse is of
+// another day epoch than the slice's own, and for a date that is closed here.
 func (s *Slice) Note(no PrizeNo, name Purse) (n Note, ok bool) {
 	p := s.prize(no)
 	if p == nil {
@@ -160,7 +160,7 @@ func (s *Slice) Note(no PrizeNo, name Purse) (n Note, ok bool) {
 	}
 	b := p.book(name.Day)
 	switch {
-	case name.Epoch != p.def.DayEpoch || p.def.DailyLimit == 0:
+	case name.Epoch != p.def.DayEpoch || p.def.DailyLimit == 0 || b == nil && name.Day < p.closed:
 		return n, false
 	case b == nil:
 		n.Empty = true
@@ -213,4 +213,27 @@ func (s *Slice) Open(to []Note) []Note {
 		}
 	}
 	return to
+}
+
+// Learns reports whether a word of the bank is news to the slice: its leader
+// answers what is known already without a log entry.
+func (s *Slice) Learns(w *Word) bool {
+	p := s.prize(w.Prize)
+	if w.Kind == WordDefine {
+		return p == nil || w.Version > p.def.Version
+	}
+	if p == nil {
+		return false
+	}
+	var known purse
+	if w.Purse.IsStock() {
+		known = p.stock
+	} else if w.Purse.Epoch != p.def.DayEpoch || p.def.DailyLimit == 0 {
+		return false
+	} else if b := p.book(w.Purse.Day); b != nil {
+		known = b.purse
+	} else if w.Purse.Day < p.closed {
+		return false
+	}
+	return known.hear(w, p.def.Version)
 }

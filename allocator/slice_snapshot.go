@@ -22,7 +22,7 @@ func (s *Slice) Freeze() *SliceImage {
 	b := []byte{formatVersion}
 	b = appendUint(b, uint64(s.cfg.Slice))
 	b = appendUint(b, uint64(s.cfg.Slices))
-	b = appendInt(b, int64(s.now))
+	b = appendUint(b, uint64(s.now))
 	b = appendUint(b, s.sunk)
 	b = appendUint(b, uint64(len(s.zones)))
 	for _, z := range s.zones {
@@ -67,7 +67,7 @@ func DecodeSlice(r io.Reader, cfg SliceConfig) (*Slice, error) {
 	if no, of := d.slice(), d.uint(); d.err == nil && (no != cfg.Slice || of != uint64(cfg.Slices)) {
 		return nil, fmt.Errorf("%w: image of slice %d of %d, want %d of %d", ErrFormat, no, of, cfg.Slice, cfg.Slices)
 	}
-	s.now = Micros(d.int())
+	s.now = d.now()
 	s.sunk = d.uint()
 	for range d.count(1) {
 		s.zones = append(s.zones, d.text(maxText))
@@ -81,12 +81,11 @@ func DecodeSlice(r io.Reader, cfg SliceConfig) (*Slice, error) {
 			}
 			if int(p.def.No) != len(s.prizes) || p.zone >= len(s.zones) {
 				d.fail("prize out of order")
+				return nil, d.err
 			}
-		}
-		s.prizes = append(s.prizes, p)
-		if p != nil {
 			s.mark(p)
 		}
+		s.prizes = append(s.prizes, p)
 	}
 	if !d.done() {
 		d.fail("bytes after the prizes")
@@ -108,6 +107,7 @@ func appendPrize(b []byte, p *prize) []byte {
 	b = appendUint(b, uint64(p.voided))
 	b = appendUint(b, uint64(p.restocked))
 	b = appendUint(b, uint64(p.strays))
+	b = appendUint(b, p.last)
 	b = appendPurseState(b, &p.stock)
 	b = appendUint(b, uint64(len(p.days)))
 	for i := range p.days {
@@ -123,10 +123,10 @@ func appendPrize(b []byte, p *prize) []byte {
 
 func (d *decoder) prizeState() *prize {
 	p := &prize{
-		def: d.definition(), zone: int(d.uint() & 0xffff), closed: d.day(), granted: d.tokens(),
-		voided: d.tokens(), restocked: d.tokens(), strays: d.tokens(), stock: d.purseState(),
+		def: d.defined(), zone: int(min(d.uint(), maxPrizes)), closed: d.day(), granted: d.tokens(),
+		voided: d.tokens(), restocked: d.tokens(), strays: d.tokens(), last: d.uint(), stock: d.purseState(),
 	}
-	for range d.count(4) {
+	for range d.count(14) {
 		p.days = append(p.days, dayBook{
 			day: d.day(), sent: d.tokens(), counts: d.tokens(), before: d.tokens(), purse: d.purseState(),
 		})
@@ -150,14 +150,18 @@ func appendPurseState(b []byte, p *purse) []byte {
 func (d *decoder) purseState() purse {
 	return purse{
 		tokens: d.tokens(), lots: d.uint(), lotSum: d.sum(), returns: d.uint(), retSum: d.sum(), open: d.tokens(),
-		restock: d.tokens(), dry: Version(d.uint()), pacedAt: Version(d.uint()), released: Micros(d.int()),
+		restock: d.tokens(), dry: d.revision(), pacedAt: d.revision(), released: Micros(d.int()),
 	}
 }
+
+// maxSum bounds cumulative sums: far beyond what lots can come to, and small
+// enough to add two.
+const maxSum = 1 << 62
 
 // sum reads a cumulative sum, which may exceed any one total.
 func (d *decoder) sum() int64 {
 	v := d.uint()
-	if v > 1<<62 {
+	if v > maxSum {
 		d.fail("sum too large")
 		return 0
 	}
