@@ -49,6 +49,7 @@ type script struct {
 	request []byte
 	left    int
 	at      int
+	status  [12]byte // of the last answer's first line
 }
 
 func (c *script) Read(p []byte) (int, error) {
@@ -63,7 +64,7 @@ func (c *script) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (c *script) Write(p []byte) (int, error)      { return len(p), nil }
+func (c *script) Write(p []byte) (int, error)      { copy(c.status[:], p); return len(p), nil }
 func (c *script) Close() error                     { return nil }
 func (c *script) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 func (c *script) LocalAddr() net.Addr              { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
@@ -78,29 +79,34 @@ func BenchmarkDraw(b *testing.B) {
 	const bearer = "Authorization: Bearer sesame\r\n\r\n"
 	withToken := benchDraw[:len(benchDraw)-58] + "\r\n" + bearer + benchDraw[len(benchDraw)-54:]
 	for _, c := range []struct {
-		name, request string
-		tokens        httpapi.Tokens
-		draw          func(*httpapi.Draw)
+		name, request, status string
+		tokens                httpapi.Tokens
+		draw                  func(*httpapi.Draw)
 	}{
-		{"granted", benchDraw, httpapi.Tokens{}, granted},
-		{"shed", benchDraw, httpapi.Tokens{}, shed},
-		{"token", withToken, httpapi.Tokens{Draw: []string{"sesame"}}, granted},
+		{"granted", benchDraw, "200", httpapi.Tokens{}, granted},
+		{"shed", benchDraw, "429", httpapi.Tokens{}, shed},
+		{"token", withToken, "200", httpapi.Tokens{Draw: []string{"sesame"}}, granted},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			serveScript(b, benchServer(b, c.tokens, c.draw).Fasthttp(), c.request)
+			serveScript(b, benchServer(b, c.tokens, c.draw).Fasthttp(), c.request, c.status)
 		})
 	}
 	b.Run("no-op", func(b *testing.B) {
 		serveScript(b, &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString(`{"outcome":"granted"}`) },
-			ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second}, benchDraw)
+			ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second}, benchDraw, "200")
 	})
 }
 
-func serveScript(b *testing.B, s *fasthttp.Server, request string) {
+func serveScript(b *testing.B, s *fasthttp.Server, request, status string) {
+	b.Helper()
+	conn := &script{request: []byte(request), left: b.N}
 	b.ReportAllocs()
 	b.ResetTimer()
-	if err := s.ServeConn(&script{request: []byte(request), left: b.N}); err != nil {
+	if err := s.ServeConn(conn); err != nil {
 		b.Fatal(err)
+	}
+	if got := string(conn.status[:]); got != "HTTP/1.1 "+status {
+		b.Fatalf("answered %s", got)
 	}
 }
 
