@@ -7,6 +7,7 @@ import (
 
 // AuditEntry says who changed what, when.
 type AuditEntry struct {
+	Seq     uint64 // in the bank's history, from 1
 	At      Micros
 	Actor   string
 	Prize   string
@@ -21,7 +22,8 @@ func (b *Bank) record(actor, action string, v *vault) {
 	if len(b.audit) >= maxAudit {
 		b.audit = append(b.audit[:0:0], b.audit[maxAudit/10:]...)
 	}
-	b.audit = append(b.audit, AuditEntry{At: b.now, Actor: actor, Prize: v.def.ID, Version: v.def.Version, Action: action})
+	b.audits++
+	b.audit = append(b.audit, AuditEntry{Seq: b.audits, At: b.now, Actor: actor, Prize: v.def.ID, Version: v.def.Version, Action: action})
 }
 
 // describe says what a change changed.

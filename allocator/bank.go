@@ -19,6 +19,7 @@ type Bank struct {
 	now    Micros
 	ops    uint64 // the last change's number
 	audit  []AuditEntry
+	audits uint64 // entries ever made
 	// busy holds the prizes for which a slice still has something to hear.
 	busy map[PrizeNo]struct{}
 }

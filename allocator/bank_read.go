@@ -115,12 +115,13 @@ func (b *Bank) Over(before Micros) []PrizeNo {
 	return numbers
 }
 
-// Audit returns up to limit audit entries older than the before newest ones,
-// newest first.
-func (b *Bank) Audit(before, limit int) []AuditEntry {
-	var out []AuditEntry
-	for i := len(b.audit) - 1 - before; i >= 0 && len(out) < limit; i-- {
-		out = append(out, b.audit[i])
+// Audit calls yield with the audit entries whose Seq is below before, or all
+// where that is 0, newest first, until it returns false. What yield is given is
+// valid until it returns.
+func (b *Bank) Audit(before uint64, yield func(*AuditEntry) bool) {
+	for i := len(b.audit) - 1; i >= 0; i-- {
+		if e := &b.audit[i]; (before == 0 || e.Seq < before) && !yield(e) {
+			return
+		}
 	}
-	return out
 }

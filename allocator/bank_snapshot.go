@@ -19,6 +19,7 @@ func (b *Bank) Freeze() *BankImage {
 	for _, v := range b.prizes[1:] {
 		e = appendVault(e, v)
 	}
+	e = appendUint(e, b.audits)
 	e = appendUint(e, uint64(len(b.audit)))
 	for i := range b.audit {
 		a := &b.audit[i]
@@ -74,14 +75,18 @@ func DecodeBank(r io.Reader, cfg BankConfig) (*Bank, error) {
 			b.busy[v.def.No] = struct{}{}
 		}
 	}
+	b.audits = d.uint()
 	for range d.count(5) {
 		b.audit = append(b.audit, AuditEntry{
 			At: Micros(d.int()), Actor: d.text(maxText), Prize: d.text(maxText),
 			Version: d.revision(), Action: d.text(maxAction),
 		})
 	}
-	if !d.done() {
+	if !d.done() || uint64(len(b.audit)) > b.audits {
 		d.fail("bytes after the bank")
+	}
+	for i := range b.audit {
+		b.audit[i].Seq = b.audits - uint64(len(b.audit)-1-i)
 	}
 	return b, d.err
 }
