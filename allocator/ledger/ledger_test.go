@@ -197,6 +197,28 @@ func TestForgettingAPrizeLeavesTheOthers(t *testing.T) {
 	}
 }
 
+func TestAUserWhoIsHalfForgottenIsCountedByWhatIsLeft(t *testing.T) {
+	l := New()
+	for n := 1; n <= 4; n++ {
+		mustAppend(t, l, entry(uint64(n), 7, 1, n))
+	}
+	mustVoid(t, l, 4, true)  // no longer counts
+	mustVoid(t, l, 3, false) // still counts
+
+	// Newest first: grant 4, 3 and 2.
+	for left, want := range []uint32{3, 2, 1} {
+		if l.Forget(7, 1) {
+			t.Fatal("done with grants left")
+		}
+		if got := l.Count(7, id(1)); got != want {
+			t.Errorf("after %d calls the count is %d, want %d", left+1, got, want)
+		}
+	}
+	if !l.Forget(7, 1) || l.Count(7, id(1)) != 0 || l.Users() != 0 {
+		t.Error("the user is not forgotten with the last grant")
+	}
+}
+
 func TestMemoryOfForgottenGrantsIsGivenBack(t *testing.T) {
 	l := filled(t, 3*dirLen*chunkLen)
 	mustAppend(t, l, entry(l.Last()+1, 2, 1, 1<<30))
