@@ -5,7 +5,6 @@ package draws
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"tombola/allocator"
 )
@@ -55,6 +54,7 @@ type Draw struct {
 	Prize    allocator.PrizeNo
 	Deadline int64 // on the clock of Now, nanoseconds
 	Hops     uint8 // how often it was forwarded already
+	Homed    bool  // it belongs to its user's home slice, whatever else is known
 	Answer   Answer
 
 	user      [MaxUser]byte
@@ -64,7 +64,6 @@ type Draw struct {
 
 	notify Notifier
 	wake   chan struct{}
-	state  atomic.Uint32
 }
 
 // pool is shared by all who make draws. It is a variable of the package since
@@ -75,11 +74,10 @@ var pool = sync.Pool{New: func() any { return &Draw{wake: make(chan struct{}, 1)
 // be within their limits. notify may be nil: then Wait waits for the answer.
 func New(prize allocator.PrizeNo, user, requestID []byte, deadline int64, notify Notifier) *Draw {
 	d := pool.Get().(*Draw)
-	d.Prize, d.Deadline, d.Hops, d.Answer = prize, deadline, 0, Answer{}
+	d.Prize, d.Deadline, d.Hops, d.Homed, d.Answer = prize, deadline, 0, false, Answer{}
 	d.userLen = uint8(copy(d.user[:], user))
 	d.reqLen = uint8(copy(d.requestID[:], requestID))
 	d.notify = notify
-	d.state.Store(0)
 	return d
 }
 

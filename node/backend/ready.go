@@ -1,0 +1,71 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tombola/allocator"
+	"tombola/httpapi/wire"
+	"tombola/node/ask"
+)
+
+// Ready implements httpapi.Operator. A node is ready unless it starts, drains,
+// or knows no leader at all; a missing bank or sink is detail.
+func (b *Backend) Ready(context.Context) wire.Readiness {
+	p := b.running()
+	if p == nil {
+		return wire.Readiness{Code: wire.CodeNotReady, Checks: []wire.Check{{Name: "started", Detail: "waiting for the cluster"}}}
+	}
+	b.mu.Lock()
+	draining := b.draining
+	b.mu.Unlock()
+	leaders := 0
+	var without []string
+	for no := range p.Cluster.Slices + 1 {
+		if _, ok := p.Groups.Leader(uint16(no)); !ok {
+			without = append(without, ask.Name(uint16(no)))
+		} else if no > 0 {
+			leaders++
+		}
+	}
+	r := wire.Readiness{Ready: !draining && leaders > 0}
+	switch {
+	case draining:
+		r.Code = wire.CodeDraining
+	case leaders == 0:
+		r.Code = wire.CodeNoLeader
+	}
+	check := wire.Check{Name: "leaders", OK: len(without) == 0}
+	if !check.OK {
+		check.Detail = "no leader: " + strings.Join(without, ", ")
+	}
+	r.Checks = append(r.Checks,
+		wire.Check{Name: "started", OK: true},
+		wire.Check{Name: "serving", OK: !draining},
+		check, sinkCheck(p))
+	return r
+}
+
+// sinkCheck says whether the slices led here reach the sink.
+func sinkCheck(p *Parts) wire.Check {
+	c := wire.Check{Name: "sink", OK: true}
+	var details []string
+	if _, err := p.Sink.Store(); err != nil {
+		c.OK = false
+		details = append(details, err.Error())
+	}
+	for no := range p.Cluster.Slices {
+		s := p.Slices[allocator.SliceNo(no+1)]
+		if s == nil || !s.Engine.Leading() {
+			continue
+		}
+		status := s.Drain.Status()
+		if status.Err != nil {
+			c.OK = false
+			details = append(details, fmt.Sprintf("slice %d is %d events behind: %v", s.No, s.Outbox.Last()-status.Seq, status.Err))
+		}
+	}
+	c.Detail = strings.Join(details, "; ")
+	return c
+}

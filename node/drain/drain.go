@@ -1,0 +1,217 @@
+// Package drain is the way from a slice's outbox to the sink. It runs where the
+// slice is led; the sink's checkpoint keeps two from writing at once.
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"tombola/allocator"
+	"tombola/persist"
+	"tombola/raftstore/outbox"
+)
+
+// Source is a slice's outbox.
+type Source interface {
+	First() uint64
+	Last() uint64
+	Wait(ctx context.Context, after uint64) error
+	Read(from uint64, maxRecords, maxBytes int, b *outbox.Batch) error
+}
+
+// Sink is where events go. Its methods fail while it is away.
+type Sink interface {
+	Checkpoint(ctx context.Context, stream uint16) (uint64, error)
+	Write(ctx context.Context, stream uint16, after uint64, rows []persist.Row) error
+}
+
+// Config is what a Drain is made of.
+type Config struct {
+	Slice   allocator.SliceNo
+	Source  Source
+	Sink    Sink
+	PrizeID func(allocator.PrizeNo) (string, bool)
+	// Sunk tells the slice how far the sink is, so that whoever leads next and
+	// whoever trims the outbox know.
+	Sunk   func(ctx context.Context, seq uint64) error
+	Logger *slog.Logger
+}
+
+// Sizes and times of draining.
+const (
+	maxRows     = 2000
+	maxBytes    = 1 << 20
+	linger      = 20 * time.Millisecond // gathers rows for a batch while it is not full
+	confirm     = time.Second           // how often the slice is told
+	backoff     = 50 * time.Millisecond // after a failure, doubled up to
+	maxBackoff  = 2 * time.Second
+	remindEvery = 30 * time.Second // how often a failure that goes on is logged
+)
+
+// ErrAhead means that the sink's checkpoint is beyond the slice's last event:
+// one of the two was restored from the wrong thing, and nothing is written.
+var ErrAhead = errors.New("drain: the sink is ahead of the slice")
+
+// ErrBehind means that the sink misses events that the outbox does not keep any
+// more: it was restored to an older state than the retention covers.
+var ErrBehind = errors.New("drain: the sink misses events that are not kept any more")
+
+// Drain writes one slice's events to the sink. Run is for one goroutine, Status
+// for anybody.
+type Drain struct {
+	cfg Config
+
+	mu     sync.Mutex
+	status Status
+	logged time.Time
+}
+
+// Status is how far a drain is.
+type Status struct {
+	Seq uint64 // the last event that the sink is known to have
+	Err error  // what keeps it, nil while all is well
+}
+
+// New returns a drain that does not run yet.
+func New(cfg Config) *Drain { return &Drain{cfg: cfg} }
+
+// Status returns how far the drain is.
+func (d *Drain) Status() Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status
+}
+
+// Run drains until ctx ends.
+func (d *Drain) Run(ctx context.Context) {
+	wait := backoff
+	for ctx.Err() == nil {
+		before := d.Status().Seq
+		err := d.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if d.Status().Seq > before {
+			wait = backoff
+		}
+		d.report(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, maxBackoff)
+	}
+}
+
+// session drains from the sink's checkpoint on until something fails.
+func (d *Drain) session(ctx context.Context) error {
+	at, err := d.cfg.Sink.Checkpoint(ctx, uint16(d.cfg.Slice))
+	if err != nil {
+		return err
+	}
+	if last := d.cfg.Source.Last(); at > last {
+		return fmt.Errorf("%w: checkpoint %d, last event %d", ErrAhead, at, last)
+	}
+	if first := d.cfg.Source.First(); at+1 < first {
+		return fmt.Errorf("%w: checkpoint %d, first event kept %d", ErrBehind, at, first)
+	}
+	d.reached(at)
+	told, confirmed := time.Now(), uint64(0)
+	var batch outbox.Batch
+	var rows []persist.Row
+	for {
+		if d.cfg.Source.Last() == at && confirmed < at || time.Since(told) >= confirm && confirmed < at {
+			if err := d.cfg.Sunk(ctx, at); err == nil {
+				confirmed = at
+			}
+			told = time.Now()
+		}
+		if err := d.gather(ctx, at); err != nil {
+			return err
+		}
+		if err := d.cfg.Source.Read(at+1, maxRows, maxBytes, &batch); err != nil {
+			return err
+		}
+		if rows, err = d.rows(&batch, rows[:0]); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		if err := d.cfg.Sink.Write(ctx, uint16(d.cfg.Slice), at, rows); err != nil {
+			return err // a lost reply shows at the next session's checkpoint
+		}
+		at = batch.Next() - 1
+		d.reached(at)
+	}
+}
+
+// gather waits for events, and a little longer for more of them.
+func (d *Drain) gather(ctx context.Context, at uint64) error {
+	if err := d.cfg.Source.Wait(ctx, at); err != nil {
+		return err
+	}
+	if d.cfg.Source.Last()-at >= maxRows {
+		return nil
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (d *Drain) rows(batch *outbox.Batch, rows []persist.Row) ([]persist.Row, error) {
+	for _, payload := range batch.Payloads {
+		e, err := allocator.DecodeEvent(payload)
+		if err != nil {
+			return nil, fmt.Errorf("drain: slice %d: %w", d.cfg.Slice, err)
+		}
+		id, ok := d.cfg.PrizeID(e.Prize)
+		if !ok {
+			return nil, fmt.Errorf("drain: slice %d: event %d is of unknown prize %d", d.cfg.Slice, e.Seq, e.Prize)
+		}
+		rows = append(rows, persist.Row{Event: e, Prize: id})
+	}
+	return rows, nil
+}
+
+func (d *Drain) reached(seq uint64) {
+	d.mu.Lock()
+	recovered := d.status.Err != nil
+	d.status = Status{Seq: seq}
+	d.logged = time.Time{}
+	d.mu.Unlock()
+	if recovered {
+		d.cfg.Logger.Info("the sink takes grants again", "slice", d.cfg.Slice, "behind", d.cfg.Source.Last()-seq)
+	}
+}
+
+// report keeps what failed for operators to see, and logs it now and then.
+func (d *Drain) report(err error) {
+	d.mu.Lock()
+	d.status.Err = err
+	say := time.Since(d.logged) >= remindEvery
+	if say {
+		d.logged = time.Now()
+	}
+	seq := d.status.Seq
+	d.mu.Unlock()
+	if !say {
+		return
+	}
+	if errors.Is(err, persist.ErrFenced) {
+		d.cfg.Logger.Info("another writer moved the sink's checkpoint", "slice", d.cfg.Slice, "err", err)
+		return
+	}
+	d.cfg.Logger.Error("the sink does not take grants; they wait in the outbox",
+		"slice", d.cfg.Slice, "behind", d.cfg.Source.Last()-seq, "err", err)
+}

@@ -1,0 +1,120 @@
+package draws
+
+import (
+	"time"
+
+	"tombola/allocator"
+)
+
+// Asks that the bank has not answered are repeated after askEvery; open returns
+// and what else it should know at every count.
+const askEvery = 30 * time.Millisecond
+
+// tell sends the bank the notes that a round gave rise to: answers to its
+// words, and asks for tokens.
+func (l *loop) tell() {
+	e, now := l.e, l.e.cfg.Clock()
+	var notes []allocator.Note
+	e.cfg.State.Read(func(s *allocator.Slice) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, at := range l.work.replies {
+			if n, ok := s.Note(at.prize, at.purse); ok {
+				l.ask(s, &n)
+				notes = append(notes, n)
+			}
+		}
+		for _, t := range l.touched {
+			t.touched = false
+			notes = l.asks(s, t, now, notes)
+		}
+	})
+	l.touched = l.touched[:0]
+	if len(notes) > 0 {
+		e.cfg.Bank(notes)
+	}
+}
+
+// asks appends the notes that ask for what a prize's draws need here, unless
+// the bank has just been asked.
+func (l *loop) asks(s *allocator.Slice, t *table, now time.Time, notes []allocator.Note) []allocator.Note {
+	need := int64(len(t.parked))
+	if now.Sub(t.asked) < askEvery && need < 2*t.askedNeed+1 {
+		return notes
+	}
+	before := len(notes)
+	purses := [2]allocator.Purse{}
+	n := 1
+	if day, limited := s.DayPurse(t.prize, l.days); limited {
+		purses[1] = day
+		n = 2
+	}
+	for _, purse := range purses[:n] {
+		note, ok := s.Note(t.prize, purse)
+		if !ok {
+			continue
+		}
+		if l.ask(s, &note); note.Need > 0 || note.Want > 0 {
+			notes = append(notes, note)
+		}
+	}
+	if len(notes) > before {
+		t.asked, t.askedNeed = now, need
+	}
+	return notes
+}
+
+// ask fills in what the slice needs and wants of a purse. The caller holds
+// e.mu.
+func (l *loop) ask(s *allocator.Slice, n *allocator.Note) {
+	t := l.e.tables[n.Prize]
+	if t == nil || n.Dry {
+		return
+	}
+	if day, limited := s.DayPurse(n.Prize, l.days); !n.Purse.IsStock() && (!limited || n.Purse != day) {
+		return // a date that is over: nobody waits for its tokens
+	}
+	tokens := s.Tokens(n.Prize, n.Purse)
+	if waiting := int64(len(t.parked)); waiting > tokens {
+		n.Need = waiting - tokens
+	}
+	if n.Need > 0 || tokens < allocator.LowWater(t.rate) {
+		n.Want = allocator.WantSize(t.rate)
+	}
+}
+
+// tick takes rates, repeats what the bank has not answered, and forgets the
+// tables of prizes that nobody draws.
+func (l *loop) tick() {
+	e, now := l.e, l.e.cfg.Clock()
+	passed := now.Sub(l.counted)
+	count := passed >= countEvery
+	if passed < 0 {
+		l.counted = now // the clock stepped back
+	}
+	if count {
+		l.counted = now
+	}
+	l.dates(allocator.MicrosOf(now))
+	var notes []allocator.Note
+	e.cfg.State.Read(func(s *allocator.Slice) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for no, t := range e.tables {
+			if count {
+				t.count(passed)
+			}
+			if len(t.parked) > 0 || t.rate > 0 {
+				notes = l.asks(s, t, now, notes)
+			} else if t.idle > maxIdle {
+				delete(e.tables, no)
+			}
+		}
+		if count {
+			notes = s.Open(notes)
+		}
+	})
+	if len(notes) > 0 {
+		e.cfg.Bank(notes)
+	}
+}

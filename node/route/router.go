@@ -1,0 +1,195 @@
+package route
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tombola/allocator"
+	"tombola/node/draws"
+)
+
+// Groups knows who leads.
+type Groups interface {
+	// Leader returns the server that leads a group, as far as this one knows.
+	Leader(group uint16) (server string, ok bool)
+}
+
+// Links carries draws to other servers.
+type Links interface {
+	Send(server string, group uint16, d *draws.Draw)
+}
+
+// Config is what a Router is made of.
+type Config struct {
+	Self    string // this server
+	Slices  int
+	Key     allocator.HashKey
+	Groups  Groups
+	Links   Links
+	Catalog *Catalog
+	MaxHeld int // draws that may wait for a leader to be elected
+}
+
+// maxHops bounds how often a draw is forwarded.
+const maxHops = 2
+
+// Router routes draws. Its methods may be called concurrently.
+type Router struct {
+	cfg      Config
+	engines  map[allocator.SliceNo]*draws.Engine // of the slices kept here; set before use
+	next     atomic.Uint32
+	draining atomic.Bool
+
+	mu   sync.Mutex
+	held []*draws.Draw // their slice has no leader for now
+}
+
+// NewRouter returns a router without engines.
+func NewRouter(cfg Config) *Router {
+	return &Router{cfg: cfg, engines: make(map[allocator.SliceNo]*draws.Engine)}
+}
+
+// Add tells the router of a slice that is kept here. All are added before the
+// first draw comes.
+func (r *Router) Add(slice allocator.SliceNo, e *draws.Engine) { r.engines[slice] = e }
+
+// Engine returns the engine of a slice that is kept here, or nil.
+func (r *Router) Engine(slice allocator.SliceNo) *draws.Engine { return r.engines[slice] }
+
+// Drain has all new draws refused; those that wait already are decided.
+func (r *Router) Drain() { r.draining.Store(true) }
+
+// Start routes a draw that a client sent here.
+func (r *Router) Start(d *draws.Draw, homed bool) {
+	if r.draining.Load() {
+		d.Fail(draws.Draining)
+		return
+	}
+	d.Homed = homed || len(d.RequestID()) > 0
+	r.send(d)
+}
+
+// Route takes a draw that another server forwarded to a group.
+func (r *Router) Route(group uint16, d *draws.Draw) {
+	if e := r.engines[allocator.SliceNo(group)]; e != nil && e.Leading() {
+		e.Submit(d)
+		return
+	}
+	r.Reroute(d)
+}
+
+// Reroute takes back a draw that an engine did not decide.
+func (r *Router) Reroute(d *draws.Draw) {
+	d.Homed = d.Homed || len(d.RequestID()) > 0 || r.cfg.Catalog.Homed(d.Prize)
+	r.send(d)
+}
+
+// send hands a draw to its engine, here or elsewhere, or holds it until there
+// is one.
+func (r *Router) send(d *draws.Draw) {
+	slice, server, ok := r.target(d)
+	switch {
+	case !ok:
+		r.hold(d)
+	case server == r.cfg.Self:
+		r.engines[slice].Submit(d)
+	case d.Hops >= maxHops:
+		d.Fail(draws.NoLeader)
+	default:
+		r.cfg.Links.Send(server, uint16(slice), d)
+	}
+}
+
+// target chooses a draw's slice and finds its leader. A draw without a home
+// stays here wherever it can.
+func (r *Router) target(d *draws.Draw) (allocator.SliceNo, string, bool) {
+	if d.Homed {
+		slice := allocator.Home(r.cfg.Key, d.User(), r.cfg.Slices)
+		server, ok := r.leader(slice)
+		return slice, server, ok
+	}
+	n := uint32(r.cfg.Slices)
+	first := r.next.Add(1)
+	var elsewhere allocator.SliceNo
+	var other string
+	for i := range n {
+		slice := allocator.SliceNo((first+i)%n + 1)
+		server, ok := r.leader(slice)
+		switch {
+		case !ok:
+		case server == r.cfg.Self:
+			return slice, server, true
+		case other == "":
+			elsewhere, other = slice, server
+		}
+	}
+	return elsewhere, other, other != ""
+}
+
+// leader returns who decides a slice's draws now. This server does only once
+// its engine runs.
+func (r *Router) leader(slice allocator.SliceNo) (string, bool) {
+	if e := r.engines[slice]; e != nil && e.Leading() {
+		return r.cfg.Self, true
+	}
+	server, ok := r.cfg.Groups.Leader(uint16(slice))
+	return server, ok && server != r.cfg.Self
+}
+
+// hold keeps a draw until its slice has a leader: an election takes less time
+// than clients have patience.
+func (r *Router) hold(d *draws.Draw) {
+	r.mu.Lock()
+	if len(r.held) < r.cfg.MaxHeld {
+		r.held = append(r.held, d)
+		d = nil
+	}
+	r.mu.Unlock()
+	if d != nil {
+		d.Fail(draws.Overloaded)
+	}
+}
+
+// retryEvery is how often draws without a leader are routed again.
+const retryEvery = 10 * time.Millisecond
+
+// Run routes held draws again until ctx ends; it then fails them.
+func (r *Router) Run(ctx context.Context) {
+	ticker := time.NewTicker(retryEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			for _, d := range r.take() {
+				d.Fail(draws.NoLeader)
+			}
+			return
+		case <-ticker.C:
+		}
+		now := draws.Now()
+		for _, d := range r.take() {
+			if d.Deadline <= now {
+				d.Fail(draws.NoLeader)
+			} else {
+				r.send(d)
+			}
+		}
+	}
+}
+
+func (r *Router) take() []*draws.Draw {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := r.held
+	r.held = nil
+	return held
+}
+
+// Held returns how many draws wait for a leader.
+func (r *Router) Held() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.held)
+}
