@@ -12,7 +12,7 @@ import (
 // callBeat is how often the lines of calls are looked after.
 const callBeat = 250 * time.Millisecond
 
-// callPatience replaces deadAfter for calls: a sign of life may have to wait
+// callPatience is longer than linkPatience: a sign of life may have to wait
 // behind a body of 16 MiB.
 const callPatience = 15 * time.Second
 
@@ -46,8 +46,8 @@ func NewCaller(o CallerOptions) *Caller {
 // Call sends request, as JSON, to the handler of method on server and decodes
 // its reply into response, which may be nil. group is for the handler. The
 // error is a *RemoteError when the handler returned one; it wraps
-// ErrUnreachable, ErrTooLarge or ErrClosed when the call was certainly not done,
-// and ErrLost when it may have been. ctx's error is wrapped beside it where
+// ErrUnreachable or ErrTooLarge when the call was certainly not done, and
+// ErrLost when it may have been. ctx's error is wrapped beside it where
 // ctx ended the wait. A response of more than 16 MiB is an error with
 // CodeInternal.
 func (c *Caller) Call(ctx context.Context, server string, group uint16, method string, request, response any) error {
@@ -125,8 +125,10 @@ func (c *Caller) line(server string) *callLine {
 	}
 	started := time.Now()
 	now := func() int64 { return int64(time.Since(started)) }
-	l := &callLine{line: newLine(server, c.options.Dial, now, c.options.Logger), calls: make(map[uint64]*call)}
-	l.patience = callPatience
+	l := &callLine{
+		line:  newLine(lineConfig{server, c.options.Dial, c.options.Logger, now, callPatience}),
+		calls: make(map[uint64]*call),
+	}
 	if c.ctx.Err() != nil {
 		l.phase = closed
 		return l

@@ -1,6 +1,9 @@
 package forward
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of calls. They say what is known about whether the call was done.
 var (
@@ -11,8 +14,9 @@ var (
 	// ErrTooLarge: a request or response is over the limit of 16 MiB. A
 	// request that is was not sent.
 	ErrTooLarge = errors.New("forward: body too large")
-	// ErrClosed: this side is closed; the call was not sent.
-	ErrClosed = errors.New("forward: closed")
+	// ErrClosed: this side is closed; the call was not sent. It is an
+	// ErrUnreachable too.
+	ErrClosed = fmt.Errorf("%w: closed on this side", ErrUnreachable)
 )
 
 // Codes of errors that the receiving Server makes itself.

@@ -25,9 +25,9 @@ const (
 	// made. A server that is up answers well within it.
 	freshDial = 100 * time.Millisecond
 	// A link asks for a sign of life when it has heard nothing for pingAfter,
-	// and gives its connection up after deadAfter.
-	pingAfter = time.Second
-	deadAfter = 3 * time.Second
+	// and gives its connection up when it has heard nothing for linkPatience.
+	pingAfter    = time.Second
+	linkPatience = 3 * time.Second
 )
 
 type phase uint8
@@ -40,15 +40,19 @@ const (
 	closed               // for good
 )
 
-// line is one connection to one server: made when there is something to send,
-// made again when it broke. What is sent on it is its carrier's business.
-type line struct {
+// lineConfig is what a line is made with.
+type lineConfig struct {
 	server   string
 	dial     DialFunc
 	log      *slog.Logger
 	now      func() int64  // nanoseconds
 	patience time.Duration // how long nothing may be heard
+}
 
+// line is one connection to one server: made when there is something to send,
+// made again when it broke. What is sent on it is its carrier's business.
+type line struct {
+	lineConfig
 	wake  chan struct{} // one slot: something to send
 	quiet atomic.Int32  // beats since something was read
 
@@ -75,8 +79,9 @@ type carrier interface {
 	waits() bool
 }
 
-func newLine(server string, dial DialFunc, now func() int64, log *slog.Logger) line {
-	return line{server: server, dial: dial, now: now, log: log.With("server", server), patience: deadAfter, wake: make(chan struct{}, 1)}
+func newLine(c lineConfig) line {
+	c.log = c.log.With("server", c.server)
+	return line{lineConfig: c, wake: make(chan struct{}, 1)}
 }
 
 // run keeps the line until ctx ends.

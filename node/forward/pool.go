@@ -66,7 +66,10 @@ func (p *Pool) Link(server string) *Link {
 		return l
 	}
 	o := p.options
-	l = &Link{line: newLine(server, o.Dial, o.Now, o.Logger), window: o.Window, inFlight: newSlots(o.Window)}
+	l = &Link{
+		line:   newLine(lineConfig{server, o.Dial, o.Logger, o.Now, linkPatience}),
+		window: o.Window, inFlight: newSlots(o.Window),
+	}
 	if p.ctx.Err() != nil {
 		l.phase = closed
 		return l

@@ -29,6 +29,9 @@ func (g gossipLog) Write(line []byte) (int, error) {
 		}
 	}
 	text = bytes.TrimPrefix(text, []byte("memberlist: "))
+	if bytes.HasPrefix(text, []byte("Conflicting address")) {
+		level = slog.LevelDebug // comes many times a second; view reports it once
+	}
 	g.to.Log(context.Background(), level, "gossip: "+string(text))
 	return len(line), nil
 }

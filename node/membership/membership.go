@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +31,6 @@ type Member struct {
 type Membership struct {
 	options  Options
 	identity Identity
-	log      *slog.Logger
 	view     *view
 	voice    *voice
 	list     *memberlist.Memberlist // nil without gossip
@@ -65,7 +63,7 @@ func Open(o Options) (*Membership, error) {
 		return nil, err
 	}
 	m := &Membership{
-		options: o, identity: identity, log: o.Logger,
+		options: o, identity: identity,
 		view: newView(o.NodeID, o.Logger), voice: &voice{}, known: make(chan struct{}),
 		announced: announced{
 			Server: identity.ServerID(), ClusterAddr: o.ClusterAddr, HTTPAddr: o.HTTPAddr, Seed: identity.Seed,
@@ -255,7 +253,7 @@ func (m *Membership) Close() error {
 // settle takes c as this server's cluster. The caller holds mu or is alone.
 func (m *Membership) settle(c Cluster) {
 	if m.options.Slices != c.Slices && m.options.Expect > 0 && m.options.Slices != m.options.Expect {
-		m.log.Warn("the number of slices was fixed when the cluster was created; the setting is ignored",
+		m.options.Logger.Warn("the number of slices was fixed when the cluster was created; the setting is ignored",
 			"setting", m.options.Slices, "slices", c.Slices)
 	}
 	m.cluster = c
