@@ -22,6 +22,9 @@ type dialect struct {
 	// addTotal and addDay end an INSERT of (prize_id, sent) and of
 	// (prize_id, day, sent) so that sent is added to the row that exists.
 	addTotal, addDay string
+	// ofUser selects a user's rows of the send log by index: what follows
+	// FROM, with the user as its one argument.
+	ofUser string
 	// statementBytes is the most that one statement should hold.
 	statementBytes int
 	// text makes the driver send bytes in the type of the id columns.

@@ -30,4 +30,10 @@
 // MySQL and SQLite go through the same code; what differs is a value of type
 // dialect. Ids, codes and users compare byte by byte in both. Times are UTC
 // with microseconds.
+//
+// The send log has one secondary index, by user, because anybody may ask for a
+// user's grants. It is the dearest part of a row (see BenchmarkWrite): users
+// come in no order. MySQL has it on user_id, which its own users search by as
+// well. SQLite, which writes whole pages to its log on every commit, has it in
+// parts by sequence, so that a batch changes few pages.
 package persist

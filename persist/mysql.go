@@ -137,6 +137,7 @@ func mysqlDialect() dialect {
 		// VALUES() is deprecated in MySQL, but MariaDB has no row alias.
 		addTotal:       " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
 		addDay:         " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
+		ofUser:         "send_log WHERE user_id = ?",
 		statementBytes: maxStatement,
 		// Bytes are sent as _binary'…', which no character set touches.
 		text: func(b []byte) any { return b },

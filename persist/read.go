@@ -64,11 +64,11 @@ func checkpoint(ctx context.Context, q querier, stream uint16) (last uint64, err
 	return last, err
 }
 
-const selectSent = "SELECT grant_id, prize_id, user_id, code, request_id, day, granted_at, voided_at FROM send_log "
+const selectSent = "SELECT grant_id, prize_id, user_id, code, request_id, day, granted_at, voided_at FROM "
 
 // Grant returns one grant, or ErrNotFound.
 func (s *Store) Grant(ctx context.Context, id allocator.GrantID) (Sent, error) {
-	found, err := s.sent(ctx, selectSent+"WHERE grant_id = ?", uint64(id))
+	found, err := s.sent(ctx, selectSent+"send_log WHERE grant_id = ?", uint64(id))
 	if err != nil {
 		return Sent{}, fmt.Errorf("persist: grant %s: %w", id, err)
 	}
@@ -85,12 +85,12 @@ func (s *Store) UserGrants(ctx context.Context, user, prize string, limit int) (
 	if limit < 1 {
 		return nil, nil
 	}
-	where, args := "WHERE user_id = ? ", []any{s.dialect.text([]byte(user))}
+	query, args := selectSent+s.dialect.ofUser, []any{s.dialect.text([]byte(user))}
 	if prize != "" {
-		where += "AND prize_id = ? "
+		query += " AND prize_id = ?"
 		args = append(args, s.dialect.text([]byte(prize)))
 	}
-	found, err := s.sent(ctx, selectSent+where+"ORDER BY granted_at DESC, grant_id DESC LIMIT ?", append(args, limit)...)
+	found, err := s.sent(ctx, query+" ORDER BY granted_at DESC, grant_id DESC LIMIT ?", append(args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("persist: grants of a user: %w", err)
 	}

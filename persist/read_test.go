@@ -3,6 +3,7 @@ package persist_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -173,6 +174,38 @@ func TestBooksNameEachTotalThatDoesNotAddUp(t *testing.T) {
 		}
 		if got := books.Mismatches(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+// The index on users is in parts in SQLite; grants of one user may be in all.
+func TestAUsersGrantsAreFoundHoweverFarApart(t *testing.T) {
+	onEach(t, func(t *testing.T, db *database) {
+		s := db.open(t)
+		var want []string
+		for _, at := range []struct {
+			stream uint16
+			seq    uint64
+		}{{1, 1}, {1, 1<<14 - 2}, {1, 1 << 14}, {1, 5 << 14}, {2, 1}, {allocator.MaxSlices, 3<<14 + 7}} {
+			_, err := s.Checkpoint(t.Context(), at.stream)
+			must(t, err)
+			_, err = db.raw.Exec("UPDATE sink_checkpoint SET last_seq = ? WHERE stream = ?", at.seq-1, at.stream)
+			must(t, err)
+			row, other := grant(at.seq), grant(at.seq+1)
+			row.Event.User = []byte("ann")
+			must(t, s.Write(t.Context(), at.stream, at.seq-1, []persist.Row{row, other}))
+			want = append(want, allocator.NewGrantID(allocator.SliceNo(at.stream), at.seq).String())
+		}
+		found, err := s.UserGrants(t.Context(), "ann", "", 100)
+		must(t, err)
+		var ids []string
+		for _, g := range found {
+			ids = append(ids, g.GrantID.String())
+		}
+		slices.Sort(ids)
+		slices.Sort(want)
+		if !reflect.DeepEqual(ids, want) {
+			t.Errorf("found %v, want %v", ids, want)
 		}
 	})
 }
