@@ -20,6 +20,8 @@ const (
 	MaxElectionTimeout = time.Minute
 	MinDiskStall       = 100 * time.Millisecond
 	MinRetain          = time.Second
+
+	maxDevPort = 65533
 )
 
 // ErrInvalid is wrapped by each of Validate's errors.
@@ -216,4 +218,22 @@ func address(flag, addr string) error {
 		return invalid(flag, "must be host:port, not %q", addr)
 	}
 	return nil
+}
+
+// ValidateDev tells everything that is wrong with d, as Validate does.
+func ValidateDev(d DevOptions) error {
+	var errs []error
+	if d.Data == "" {
+		errs = append(errs, invalid("data", "must name a directory"))
+	}
+	if d.HTTPBase < 1 || d.HTTPBase > maxDevPort {
+		errs = append(errs, invalid("http-base", "must be 1 to %d, since the next two ports are used as well, not %d", maxDevPort, d.HTTPBase))
+	}
+	if d.MySQL != "" {
+		errs = append(errs, validateDSN("mysql", d.MySQL))
+	}
+	if _, err := Level(d.LogLevel); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
