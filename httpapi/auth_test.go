@@ -12,6 +12,7 @@ func TestTokens(t *testing.T) {
 	const draw, read, operate = "POST /v1/prizes/tv/draw", "GET /v1/prizes/tv", "GET /admin/v1/cluster"
 	both := httpapi.Tokens{Admin: []string{"admin", "next"}, Draw: []string{"draw"}}
 	adminOnly := httpapi.Tokens{Admin: []string{"admin"}}
+	a := start(t, newFake(), nil)
 	for _, c := range []struct {
 		tokens httpapi.Tokens
 		line   string
@@ -31,7 +32,7 @@ func TestTokens(t *testing.T) {
 		{both, "GET /metrics", "", 200}, {both, "GET /readyz", "", 200}, {both, "GET /openapi.yaml", "", 200},
 	} {
 		t.Run(c.line+" "+c.auth, func(t *testing.T) {
-			a := start(t, newFake(), nil)
+			a.t = t
 			a.server.SetTokens(c.tokens)
 			body := ""
 			if c.line == draw {
@@ -49,6 +50,7 @@ func TestTokens(t *testing.T) {
 			}
 		})
 	}
+	a.t = t
 }
 
 func TestTokensAreReplacedWhileRunning(t *testing.T) {

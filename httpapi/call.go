@@ -28,7 +28,7 @@ func (s *Server) wrap(rt route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		status, err := s.run(rt, ctx)
 		if err != nil {
-			s.problem(ctx, rt.name, s.asProblem(rt.name, err))
+			s.problem(ctx, rt.name, s.asProblem(&rt, err))
 			return
 		}
 		s.meters.request(rt.name, ctx.Method(), status)

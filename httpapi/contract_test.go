@@ -202,7 +202,8 @@ func TestReads(t *testing.T) {
 		t.Errorf("the user came through as %s", got.body)
 	}
 	got := a.do("GET /metrics", "")
-	for _, want := range []string{"tombola_draws_total{", `tombola_http_requests_total{route="prize",method="GET",status="200"} 1`, "tombola_draw_duration_seconds_bucket"} {
+	for _, want := range []string{"tombola_draws_total{", `tombola_http_requests_total{route="prize",method="GET",status="200"} 1`, "tombola_draw_duration_seconds_bucket",
+		`tombola_http_connections{listener="public"}`, "tombola_draws_in_progress 0"} {
 		if !strings.Contains(got.body, want) {
 			t.Errorf("no %s in the metrics:\n%s", want, got.body)
 		}
@@ -248,6 +249,8 @@ func TestFaultsOfTheServerStayInItsLog(t *testing.T) {
 	}
 	f.err = fmt.Errorf("node: ask: %w", context.DeadlineExceeded)
 	a.do("GET /v1/prizes/tv", "").refused(t, 503, wire.CodeTimeout, "")
+	// A change may have been made all the same.
+	a.do("PUT /admin/v1/prizes/tv", `{"total":5}`, auth, adminAuth).refused(t, 504, wire.CodeUnknownOutcome, "")
 	f.draw = func(*httpapi.Draw) { panic("at the disco") }
 	a.do("POST /v1/prizes/tv/draw", `{"user":"u1"}`).refused(t, 500, wire.CodeInternal, "")
 	if !strings.Contains(a.log.String(), "at the disco") {

@@ -49,7 +49,6 @@ func (s *Server) serveEncodedDraw(ctx *fasthttp.RequestCtx) {
 // serveDraw answers one draw. Everything on this path is there once per draw:
 // it must not allocate.
 func (s *Server) serveDraw(ctx *fasthttp.RequestCtx, prize []byte) {
-	start := time.Now()
 	c := s.calls.Get().(*drawCall) //nolint:forcetypeassert // the pool holds nothing else
 	p := s.readDraw(ctx, prize, c)
 	if p == nil {
@@ -65,10 +64,10 @@ func (s *Server) serveDraw(ctx *fasthttp.RequestCtx, prize []byte) {
 		c.out = wire.AppendDrawAnswer(c.out[:0], &c.answer)
 		ctx.Response.SetStatusCode(fasthttp.StatusOK)
 		ctx.Response.Header.SetContentType(jsonType)
-		s.meters.drawn(a.Outcome, wire.NoProblem, time.Since(start))
+		s.meters.drawn(a.Outcome, wire.NoProblem, time.Since(ctx.Time()))
 	} else {
 		c.out = writeProblem(ctx, p, c.out[:0])
-		s.meters.drawn(0, p.Code, time.Since(start))
+		s.meters.drawn(0, p.Code, time.Since(ctx.Time()))
 	}
 	// The copy into the response's own buffer lets c go back right here, while
 	// the response is yet to be written.
@@ -100,7 +99,7 @@ func (s *Server) readDraw(ctx *fasthttp.RequestCtx, prize []byte, c *drawCall) *
 		return badTimeout()
 	}
 	if err := wire.ParseDraw(body, &c.request); err != nil {
-		return s.asProblem("draw", err)
+		return s.asProblem(&route{name: "draw", method: fasthttp.MethodPost}, err)
 	}
 	id := c.request.RequestID
 	if key := h.Peek(keyHeader); key != nil {

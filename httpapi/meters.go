@@ -35,6 +35,20 @@ func newMeters(set *metrics.Set) *meters {
 	return m
 }
 
+// watch registers what can be read off the server at any time.
+func (s *Server) watch() {
+	gauge := s.meters.set.GetOrCreateGauge
+	gauge("tombola_draws_in_progress", func() float64 { return float64(s.drawing.Load()) })
+	gauge(`tombola_http_connections{listener="public"}`, func() float64 {
+		return float64(s.listeners.public.GetOpenConnectionsCount())
+	})
+	if srv := s.listeners.admin; srv != nil {
+		gauge(`tombola_http_connections{listener="admin"}`, func() float64 {
+			return float64(srv.GetOpenConnectionsCount())
+		})
+	}
+}
+
 // draw returns the counter of draws that were answered with result: an outcome
 // or a problem's code.
 func (m *meters) draw(result string, status int) *metrics.Counter {

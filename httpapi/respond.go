@@ -60,18 +60,22 @@ func writeProblem(ctx *fasthttp.RequestCtx, p *wire.Problem, dst []byte) []byte 
 }
 
 // asProblem turns any error of a backend into a problem. What is not meant for
-// clients is logged and stays here.
-func (s *Server) asProblem(route string, err error) *wire.Problem {
+// clients is logged and stays here. A change whose time ran out may have been
+// made, so it must not be answered with a problem that says it was not.
+func (s *Server) asProblem(rt *route, err error) *wire.Problem {
 	var p *wire.Problem
+	late, stopped := errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled)
 	switch {
 	case errors.As(err, &p):
 		return p
-	case errors.Is(err, context.DeadlineExceeded):
+	case (late || stopped) && rt.method != fasthttp.MethodGet:
+		return wire.NewProblem(wire.CodeUnknownOutcome, "it may or may not have been done")
+	case late:
 		return wire.NewProblem(wire.CodeTimeout, "not answered in time")
-	case errors.Is(err, context.Canceled):
+	case stopped:
 		return wire.NewProblem(wire.CodeDraining, "the node is stopping")
 	}
-	s.log.Error("httpapi: call failed", "route", route, "error", err)
+	s.log.Error("httpapi: call failed", "route", rt.name, "error", err)
 	return wire.NewProblem(wire.CodeInternal, "a fault of the server; it is in its log")
 }
 

@@ -72,6 +72,7 @@ func New(cfg Config) (*Server, error) {
 	} else {
 		s.listeners.public = s.newFasthttp(both)
 	}
+	s.watch()
 	return s, nil
 }
 
