@@ -13,9 +13,6 @@ const (
 	balanceSettle = 8   // led that long before it is given away
 	balanceRetry  = 8   // between the first attempts, then doubling
 	balanceCalm   = 128 // the longest wait between attempts
-	// balanceLag is how many entries the preferred server may be behind; Raft
-	// brings it up to date before it hands over, and accepts nothing meanwhile.
-	balanceLag = 64
 )
 
 // Prefer names the server that should lead the group; "" leaves it to
@@ -30,8 +27,7 @@ type balance struct {
 	local    string
 	election time.Duration
 	leading  func() (term uint64, since time.Time, ok bool)
-	peers    func() []PeerStatus
-	last     func() uint64 // this server's last log index
+	ready    func(server string) bool // it answers and is up to date
 	transfer func(server string) error
 	logger   *slog.Logger
 
@@ -80,7 +76,7 @@ func (b *balance) step(now time.Time) {
 	}
 	b.idle = time.Time{}
 	if to == "" || to == b.local || now.Before(b.next) ||
-		now.Sub(since) < balanceSettle*b.election || !b.prepared(to, now) {
+		now.Sub(since) < balanceSettle*b.election || !b.ready(to) {
 		return
 	}
 	b.wait = min(max(2*b.wait, balanceRetry*b.election), balanceCalm*b.election)
@@ -89,14 +85,4 @@ func (b *balance) step(now time.Time) {
 	if err := b.transfer(to); err != nil {
 		b.logger.Warn("handing over the leadership failed", "to", to, "error", err, "retry_in", b.wait)
 	}
-}
-
-// prepared reports whether the server is there and up to date.
-func (b *balance) prepared(server string, now time.Time) bool {
-	for _, p := range b.peers() {
-		if p.ID == server {
-			return p.Voter && now.Sub(p.LastContact) < b.election && p.LastIndex+balanceLag >= b.last()
-		}
-	}
-	return false
 }

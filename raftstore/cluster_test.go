@@ -153,7 +153,7 @@ func (c *cluster) listen(s *server, addr string) {
 	c.t.Helper()
 	// The port of a server that was closed may take a moment to come free.
 	eventually(c.t, "listening", func() bool {
-		m, err := mux.Listen(mux.Config{Addr: addr, Cluster: c.id, Server: s.id, Logger: c.logger})
+		m, err := mux.Listen(mux.Config{Addr: addr, ClusterID: c.id, Server: s.id, Logger: c.logger})
 		s.mux = m
 		return err == nil
 	})

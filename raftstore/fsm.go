@@ -12,11 +12,11 @@ import (
 // nothing more and takes no snapshot, since that would cover the entry that
 // failed.
 type fsm struct {
-	machine  Machine
-	pending  *pending
-	fault    *fault
-	closing  *atomic.Bool
-	unsnaped atomic.Int64 // bytes applied since the last snapshot
+	machine   Machine
+	pending   *pending
+	fault     *fault
+	closing   *atomic.Bool
+	unsnapped atomic.Int64 // bytes applied since the last snapshot
 }
 
 // Apply implements raft.FSM. The response is nil or an error.
@@ -39,7 +39,7 @@ func (f *fsm) Apply(entry *raft.Log) any {
 		err = fmt.Errorf("apply entry %d: %w", entry.Index, err)
 		f.fault.fail(err)
 	}
-	f.unsnaped.Add(int64(len(entry.Data)))
+	f.unsnapped.Add(int64(len(entry.Data)))
 	if p != nil {
 		p.finish(err)
 	}
@@ -58,7 +58,7 @@ func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fsmImage{image: image, covered: f.unsnaped.Load(), fsm: f}, nil
+	return &fsmImage{image: image, covered: f.unsnapped.Load(), fsm: f}, nil
 }
 
 // Restore implements raft.FSM. A machine that could not be restored may be in
@@ -72,7 +72,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		f.fault.fail(err)
 		return err
 	}
-	f.unsnaped.Store(0)
+	f.unsnapped.Store(0)
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (i *fsmImage) Persist(sink raft.SnapshotSink) error {
 	if err := sink.Close(); err != nil {
 		return err
 	}
-	i.fsm.unsnaped.Add(-i.covered)
+	i.fsm.unsnapped.Add(-i.covered)
 	return nil
 }
 

@@ -75,6 +75,7 @@ func open(opts Options) (*Group, error) {
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
 		lead:    opts.Lead,
+		won:     g.wedge.reset,
 		barrier: g.barrier,
 		current: func() uint64 { return g.raft.CurrentTerm() },
 		retry:   opts.Election / 10,
@@ -84,8 +85,7 @@ func open(opts Options) (*Group, error) {
 		local:    opts.Local,
 		election: opts.Election,
 		leading:  g.lead.leading,
-		peers:    g.peerStatus,
-		last:     func() uint64 { return g.raft.LastIndex() },
+		ready:    func(server string) bool { _, ok := g.ready(server); return ok },
 		transfer: g.Transfer,
 		logger:   opts.Logger,
 	}
@@ -177,7 +177,7 @@ func (g *Group) config() *raft.Config {
 func (g *Group) runLoops() {
 	snapshots := &snapshotter{
 		take:   g.Snapshot,
-		bytes:  g.fsm.unsnaped.Load,
+		bytes:  g.fsm.unsnapped.Load,
 		limit:  g.opts.SnapshotBytes,
 		every:  g.opts.SnapshotEvery,
 		logger: g.opts.Logger,

@@ -224,7 +224,7 @@ func TestAServerOfAnotherClusterIsKeptOut(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	c.propose("ours")
 	stranger, err := mux.Listen(mux.Config{
-		Addr: "127.0.0.1:0", Cluster: mux.ClusterID{99}, Server: "stranger", Logger: c.logger,
+		Addr: "127.0.0.1:0", ClusterID: mux.ClusterID{99}, Server: "stranger", Logger: c.logger,
 	})
 	if err != nil {
 		t.Fatal(err)

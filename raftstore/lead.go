@@ -18,6 +18,7 @@ import (
 // alive belongs to that term.
 type leadership struct {
 	lead    func(ctx context.Context, term uint64) // may be nil
+	won     func()                                 // told first
 	barrier func() error
 	current func() uint64 // Raft's term
 	retry   time.Duration
@@ -37,6 +38,7 @@ func (l *leadership) watch(notices <-chan bool, stop <-chan struct{}) {
 		select {
 		case won := <-notices:
 			if won {
+				l.won()
 				l.begin(l.current())
 			} else {
 				l.end()

@@ -48,7 +48,7 @@ func (g *Group) Status() Status {
 		AppliedIndex:  g.raft.AppliedIndex(),
 		SnapshotIndex: snapshot,
 		BytesLogged:   g.store.appended.Load(),
-		BytesPending:  g.fsm.unsnaped.Load(),
+		BytesPending:  g.fsm.unsnapped.Load(),
 		LastContact:   g.raft.LastContact(),
 		Peers:         g.peerStatus(),
 	}

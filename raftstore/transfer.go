@@ -10,26 +10,46 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// ErrNoSuccessor is returned by StepDown when no other member could take over,
-// and wrapped by Transfer when that member isn't one.
-var ErrNoSuccessor = errors.New("no member to take over")
+// ErrNoSuccessor is wrapped by the errors of Transfer and StepDown when the
+// member that should take over isn't one, doesn't answer or is behind.
+var ErrNoSuccessor = errors.New("no member ready to take over")
+
+// successorLag is how many entries a successor may be behind. Raft brings it
+// up to date before it hands over, and accepts nothing meanwhile.
+const successorLag = 64
 
 // Transfer hands the leadership to another member and returns once this server
 // has let go of it. Proposals fail with ErrNotLeader meanwhile, for two
 // election timeouts at most. When the member does not take over this server
 // leads on and Transfer returns an error; it wraps ErrNotLeader when this
-// server didn't lead in the first place.
+// server didn't lead in the first place, and ErrNoSuccessor when it was not
+// even tried.
 func (g *Group) Transfer(server string) error {
 	if !g.gate.enter() {
 		return fmt.Errorf("raftstore: transfer: %w (%w)", ErrNotLeader, errClosing)
 	}
 	defer g.gate.leave()
-	for _, s := range g.Servers() {
-		if s.ID == server && server != g.opts.Local {
-			return g.transfer(s)
+	if g.raft.State() != raft.Leader {
+		return fmt.Errorf("raftstore: transfer: %w", ErrNotLeader)
+	}
+	// A transfer to a server that hangs stalls the group, and several of them
+	// are how a transfer comes to never end; so ask for a sign of life first.
+	to, ok := g.ready(server)
+	if !ok {
+		return fmt.Errorf("raftstore: transfer to %q: %w", server, ErrNoSuccessor)
+	}
+	return g.transfer(to)
+}
+
+// ready returns the peer if it has answered lately and is up to date.
+func (g *Group) ready(server string) (Server, bool) {
+	for _, p := range g.peerStatus() {
+		if p.ID == server {
+			alive := p.Voter && time.Since(p.LastContact) < g.opts.Election
+			return p.Server, alive && p.LastIndex+successorLag >= g.raft.LastIndex()
 		}
 	}
-	return fmt.Errorf("raftstore: transfer to %q: %w", server, ErrNoSuccessor)
+	return Server{}, false
 }
 
 func (g *Group) transfer(to Server) error {
@@ -56,7 +76,8 @@ func (g *Group) probe() {
 }
 
 // StepDown hands the leadership to whichever member is best prepared, and
-// returns nil once this server doesn't lead. It is meant for a graceful stop.
+// returns nil once this server doesn't lead. It tries until ctx ends, for as
+// long as any other member answers. It is meant for a graceful stop.
 func (g *Group) StepDown(ctx context.Context) error {
 	for g.raft.State() == raft.Leader {
 		to, ok := g.successor()
@@ -78,7 +99,7 @@ func (g *Group) StepDown(ctx context.Context) error {
 }
 
 // successor returns the peer with the longest log among those that answered
-// lately.
+// lately, ready or not.
 func (g *Group) successor() (Server, bool) {
 	var best Server
 	var most uint64
@@ -99,6 +120,10 @@ type wedge struct {
 	mu    sync.Mutex
 	since time.Time // of the first rejection in a row
 }
+
+// reset forgets what an earlier leadership rejected: that it ended with its
+// transfer is as it should be.
+func (w *wedge) reset() { w.stuck(nil, time.Time{}) }
 
 // observe takes the result of anything that was sent to the leader's log.
 func (w *wedge) observe(err error) {

@@ -14,6 +14,7 @@ func TestTransferMovesTheLeadership(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	c.propose("before")
 	from, to := c.leader(), c.followers()[0]
+	eventually(t, "the other is ready", func() bool { _, ok := from.group.ready(to.id); return ok })
 	if err := from.group.Transfer(to.id); err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +36,15 @@ func TestTransferMovesTheLeadership(t *testing.T) {
 func TestAFailedTransferLeavesAWorkingLeader(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	leader, gone := c.leader(), c.followers()[0]
-	c.stop(gone)
+	eventually(t, "a first contact", func() bool { _, ok := leader.group.ready(gone.id); return ok })
+	c.stop(gone) // which the leader hasn't noticed yet
 	if err := leader.group.Transfer(gone.id); err == nil {
 		t.Fatal("transferred to a server that is down")
 	}
 	c.propose("still here")
+	eventually(t, "it is not tried any more", func() bool {
+		return errors.Is(leader.group.Transfer(gone.id), ErrNoSuccessor)
+	})
 	c.noFatal()
 }
 
@@ -93,26 +98,18 @@ type fakeBalance struct {
 	now      time.Time
 	leads    bool
 	since    time.Time
-	peer     PeerStatus
+	ready    bool
 	attempts int
 }
 
 func newFakeBalance(t *testing.T) *fakeBalance {
-	f := &fakeBalance{now: time.Unix(1000, 0), leads: true}
+	f := &fakeBalance{now: time.Unix(1000, 0), leads: true, ready: true}
 	f.since = f.now
-	f.peer = PeerStatus{Server: Server{ID: "b"}, Voter: true, LastIndex: 1000}
 	f.balance = &balance{
 		local:    "a",
 		election: time.Second,
 		leading:  func() (uint64, time.Time, bool) { return 1, f.since, f.leads },
-		peers: func() []PeerStatus {
-			p := f.peer
-			if p.LastContact.IsZero() {
-				p.LastContact = f.now
-			}
-			return []PeerStatus{p}
-		},
-		last:     func() uint64 { return 1000 },
+		ready:    func(server string) bool { return server == "b" && f.ready },
 		transfer: func(string) error { f.attempts++; return errors.New("refused") },
 		logger:   testLogger(t),
 	}
@@ -157,9 +154,7 @@ func TestBalanceIsPatient(t *testing.T) {
 		"itself preferred":     func(f *fakeBalance) { f.prefer("a") },
 		"a stranger preferred": func(f *fakeBalance) { f.prefer("z") },
 		"not leading":          func(f *fakeBalance) { f.leads = false },
-		"silent":               func(f *fakeBalance) { f.peer.LastContact = f.now.Add(-time.Hour) },
-		"behind":               func(f *fakeBalance) { f.peer.LastIndex = 1000 - balanceLag - 1 },
-		"without a vote":       func(f *fakeBalance) { f.peer.Voter = false },
+		"not ready":            func(f *fakeBalance) { f.ready = false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeBalance(t)

@@ -76,7 +76,7 @@ func (m *Mux) negotiate(in *inboundConn, deadline time.Time) (net.Conn, Peer, fu
 	case err != nil:
 		// A stranger to the protocol would not understand an answer.
 		return nil, h.peer, nil, err
-	case h.cluster != m.cfg.Cluster:
+	case h.cluster != m.cfg.ClusterID:
 		return nil, h.peer, nil, m.refuse(conn, statusCluster, "this server belongs to another cluster")
 	}
 	serve, reason := m.service(h.peer)

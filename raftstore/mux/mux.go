@@ -28,9 +28,9 @@ var ErrClosed = errors.New("mux: closed")
 
 // Config is what Listen needs.
 type Config struct {
-	Addr    string    // host:port to listen on; port 0 picks one
-	Cluster ClusterID // connections of other clusters are refused
-	Server  string    // this server's Raft id, 1 to MaxServerID bytes
+	Addr      string    // host:port to listen on; port 0 picks one
+	ClusterID ClusterID // connections of other clusters are refused
+	Server    string    // this server's Raft id, 1 to MaxServerID bytes
 
 	// ServerTLS and ClientTLS are both set or both nil. ClientTLS without a
 	// ServerName expects the host name that is dialled.
@@ -194,7 +194,7 @@ func (m *Mux) introduce(ctx context.Context, conn net.Conn, self Peer, addr stri
 		}
 		conn = secure
 	}
-	h := hello{version: Version, cluster: m.cfg.Cluster, peer: self}
+	h := hello{version: Version, cluster: m.cfg.ClusterID, peer: self}
 	if _, err := conn.Write(appendHello(nil, h)); err != nil {
 		return nil, fmt.Errorf("write handshake: %w", err)
 	}

@@ -57,10 +57,10 @@ func listen(t *testing.T, server string, edit ...func(*Config)) (*Mux, *logBuffe
 	t.Helper()
 	logs := new(logBuffer)
 	cfg := Config{
-		Addr:    "127.0.0.1:0",
-		Cluster: ClusterID{1},
-		Server:  server,
-		Logger:  slog.New(slog.NewTextHandler(logs, nil)),
+		Addr:      "127.0.0.1:0",
+		ClusterID: ClusterID{1},
+		Server:    server,
+		Logger:    slog.New(slog.NewTextHandler(logs, nil)),
 	}
 	for _, f := range edit {
 		f(&cfg)
@@ -138,7 +138,7 @@ func TestConnectionsReachWhatTheyAreFor(t *testing.T) {
 func TestRefusalsAreClearOnBothSides(t *testing.T) {
 	b, logs := listen(t, "b.1")
 	b.StreamLayer(1)
-	stranger, _ := listen(t, "s.1", func(c *Config) { c.Cluster = ClusterID{2} })
+	stranger, _ := listen(t, "s.1", func(c *Config) { c.ClusterID = ClusterID{2} })
 	friend, _ := listen(t, "a.1")
 
 	for _, c := range []struct {
