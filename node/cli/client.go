@@ -30,10 +30,10 @@ var errUnreachable = errors.New("no server could be reached")
 
 // serverFlags say whom a command talks to, and how.
 type serverFlags struct {
-	Server         []string      `name:"server" help:"URLs of nodes; the next is tried where one can't be reached." default:"http://127.0.0.1:7070" env:"TOMBOLA_SERVER" placeholder:"URL"`
+	Server         []string      `name:"server" help:"URLs of nodes; the next is tried where one can't be reached." default:"http://127.0.0.1:7070" env:"TOMBOLA_SERVER"`
 	AdminTokenFile string        `name:"admin-token-file" help:"File with the admin token (or TOMBOLA_ADMIN_TOKEN holds the token itself)." env:"TOMBOLA_ADMIN_TOKEN_FILE" placeholder:"FILE"`
-	Output         string        `name:"output" short:"o" help:"table or json." default:"table" enum:"table,json" placeholder:"FORMAT"`
-	Timeout        time.Duration `name:"timeout" help:"How long one server may take to answer." default:"${timeout}" placeholder:"DURATION"`
+	Output         string        `name:"output" short:"o" help:"table or json." default:"table" enum:"table,json"`
+	Timeout        time.Duration `name:"timeout" help:"How long one server may take to answer." default:"${timeout}"`
 }
 
 // json reports whether the output is for programs.

@@ -19,7 +19,7 @@ type drawCmd struct {
 	Prize         string `arg:"" name:"prize" help:"The prize's id."`
 	User          string `name:"user" required:"" help:"Who draws." placeholder:"USER"`
 	RequestID     string `name:"request-id" help:"Id under which this draw may be repeated (default: a random one)." placeholder:"ID"`
-	Count         int    `name:"count" help:"How many draws, one after the other." default:"1" placeholder:"N"`
+	Count         int    `name:"count" help:"How many draws, one after the other." default:"1"`
 	DrawTokenFile string `name:"draw-token-file" help:"File with the draw token (or TOMBOLA_DRAW_TOKEN holds the token itself)." env:"TOMBOLA_DRAW_TOKEN_FILE" placeholder:"FILE"`
 	serverFlags   `embed:""`
 }

@@ -26,7 +26,7 @@ type Config struct {
 	File File `name:"config" help:"YAML file with these settings, keys named like the flags." env:"TOMBOLA_CONFIG" placeholder:"FILE" type:"path"`
 
 	NodeID string `name:"node-id" help:"Name of this node, unique in the cluster (default: the host name)." env:"TOMBOLA_NODE_ID" placeholder:"NAME"`
-	Data   string `name:"data" help:"Directory for everything that this node keeps." default:"/var/lib/tombola" env:"TOMBOLA_DATA" placeholder:"DIR"`
+	Data   string `name:"data" help:"Directory for everything that this node keeps." default:"/var/lib/tombola" env:"TOMBOLA_DATA"`
 
 	Listen    Listen    `embed:""`
 	Advertise Advertise `embed:"" prefix:"advertise-"`
@@ -45,10 +45,10 @@ type Config struct {
 
 // Listen holds the addresses (host:port) that a node listens on.
 type Listen struct {
-	HTTP      string `name:"http" help:"Address for draws, reads and, without --admin-http, the admin API." default:"127.0.0.1:7070" env:"TOMBOLA_HTTP" placeholder:"ADDR"`
+	HTTP      string `name:"http" help:"Address for draws, reads and, without --admin-http, the admin API." default:"127.0.0.1:7070" env:"TOMBOLA_HTTP"`
 	AdminHTTP string `name:"admin-http" help:"Address for /admin, /metrics and pprof (default: the same as --http)." env:"TOMBOLA_ADMIN_HTTP" placeholder:"ADDR"`
-	Cluster   string `name:"cluster" help:"Address for Raft and forwarded draws." default:"127.0.0.1:7170" env:"TOMBOLA_CLUSTER" placeholder:"ADDR"`
-	Gossip    string `name:"gossip" help:"Address for gossip, TCP and UDP." default:"127.0.0.1:7270" env:"TOMBOLA_GOSSIP" placeholder:"ADDR"`
+	Cluster   string `name:"cluster" help:"Address for Raft and forwarded draws." default:"127.0.0.1:7170" env:"TOMBOLA_CLUSTER"`
+	Gossip    string `name:"gossip" help:"Address for gossip, TCP and UDP." default:"127.0.0.1:7270" env:"TOMBOLA_GOSSIP"`
 }
 
 // Advertise holds the addresses (host:port) at which others reach the node.
@@ -60,7 +60,7 @@ type Advertise struct {
 
 // Cluster says which cluster the node belongs to, and how it is made.
 type Cluster struct {
-	BootstrapExpect int      `name:"bootstrap-expect" help:"Servers that must have found each other before a new cluster is made." default:"1" env:"TOMBOLA_BOOTSTRAP_EXPECT" placeholder:"N"`
+	BootstrapExpect int      `name:"bootstrap-expect" help:"Servers that must have found each other before a new cluster is made." default:"1" env:"TOMBOLA_BOOTSTRAP_EXPECT"`
 	Join            []string `name:"join" help:"Gossip addresses of other nodes." env:"TOMBOLA_JOIN" placeholder:"ADDR"`
 	Slices          int      `name:"slices" help:"Slices of a new cluster; fixed once it exists (default: one per expected server)." env:"TOMBOLA_SLICES" placeholder:"N"`
 }
@@ -98,23 +98,23 @@ func (t TLS) Cluster() bool { return t.ClusterCA != "" }
 
 // Timing holds the time limits.
 type Timing struct {
-	ElectionTimeout  time.Duration `name:"election-timeout" help:"How long a leader may be silent before another is elected." default:"500ms" env:"TOMBOLA_ELECTION_TIMEOUT" placeholder:"DURATION"`
-	DiskStallTimeout time.Duration `name:"disk-stall-timeout" help:"A write to the log that takes longer ends the process, so that another node takes over; 0 never." default:"3s" env:"TOMBOLA_DISK_STALL_TIMEOUT" placeholder:"DURATION"`
-	Retain           time.Duration `name:"retain" help:"How long request ids and users' counts outlive a prize's end." default:"24h" env:"TOMBOLA_RETAIN" placeholder:"DURATION"`
+	ElectionTimeout  time.Duration `name:"election-timeout" help:"How long a leader may be silent before another is elected." default:"500ms" env:"TOMBOLA_ELECTION_TIMEOUT"`
+	DiskStallTimeout time.Duration `name:"disk-stall-timeout" help:"A write to the log that takes longer ends the process, so that another node takes over; 0 never." default:"3s" env:"TOMBOLA_DISK_STALL_TIMEOUT"`
+	Retain           time.Duration `name:"retain" help:"How long request ids and users' counts outlive a prize's end." default:"24h" env:"TOMBOLA_RETAIN"`
 }
 
 // Log says what is logged, to standard error.
 type Log struct {
-	Level  string `name:"log-level" help:"debug, info, warn or error." default:"info" env:"TOMBOLA_LOG_LEVEL" placeholder:"LEVEL"`
-	Format string `name:"log-format" help:"text or json." default:"text" env:"TOMBOLA_LOG_FORMAT" placeholder:"FORMAT"`
+	Level  string `name:"log-level" help:"debug, info, warn or error." default:"info" env:"TOMBOLA_LOG_LEVEL"`
+	Format string `name:"log-format" help:"text or json." default:"text" env:"TOMBOLA_LOG_FORMAT"`
 }
 
 // DevOptions is what `tombola dev` is told.
 type DevOptions struct {
-	Data     string `name:"data" help:"Directory for the data of all three nodes." default:"./tombola-data" placeholder:"DIR"`
-	HTTPBase int    `name:"http-base" help:"HTTP port of the first node; the others have the next two." default:"7070" placeholder:"PORT"`
+	Data     string `name:"data" help:"Directory for the data of all three nodes." default:"./tombola-data"`
+	HTTPBase int    `name:"http-base" help:"HTTP port of the first node; the others have the next two." default:"7070"`
 	MySQL    string `name:"mysql" help:"MySQL to send grants to (default: SQLite in --data)." placeholder:"DSN"`
-	LogLevel string `name:"log-level" help:"debug, info, warn or error." default:"warn" placeholder:"LEVEL"`
+	LogLevel string `name:"log-level" help:"debug, info, warn or error." default:"warn"`
 }
 
 // Complete returns c with everything derived that was left open: the node's
