@@ -1,0 +1,58 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"tombola/node/config"
+)
+
+// drainWait is how long clients and peers get to notice that a node drains,
+// and stopWait how long what is under way gets to finish.
+const (
+	drainWait = 5 * time.Second
+	stopWait  = 10 * time.Second
+)
+
+// Serve runs one node until ctx ends, then drains and stops it.
+func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+	secrets, err := config.LoadSecrets(cfg, os.Getenv, logger)
+	if err != nil {
+		return err
+	}
+	n, err := Open(ctx, cfg, secrets, logger)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return stop(n)
+		case err := <-n.Failed():
+			// Nothing is drained: what failed may hang for ever, and others take
+			// over faster when the process is gone.
+			return fmt.Errorf("node: stopped by a fault: %w", err)
+		case <-cfg.Reload:
+			if secrets, err = config.LoadSecrets(cfg, os.Getenv, logger); err == nil {
+				err = n.Reload(secrets)
+			}
+			if err != nil {
+				logger.Error("tokens and certificates stay as they were", "err", err)
+			} else {
+				logger.Info("tokens and certificates read again")
+			}
+		}
+	}
+}
+
+func stop(n *Node) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainWait)
+	n.Drain(ctx)
+	cancel()
+	ctx, cancel = context.WithTimeout(context.Background(), stopWait)
+	defer cancel()
+	return n.Close(ctx)
+}
