@@ -49,7 +49,7 @@ func (s *Server) serveEncodedDraw(ctx *fasthttp.RequestCtx) {
 // serveDraw answers one draw. Everything on this path is there once per draw:
 // it must not allocate.
 func (s *Server) serveDraw(ctx *fasthttp.RequestCtx, prize []byte) {
-	c := s.calls.Get().(*drawCall) //nolint:forcetypeassert // the pool holds nothing else
+	c := s.calls.Get().(*drawCall)
 	p := s.readDraw(ctx, prize, c)
 	if p == nil {
 		p = s.decide(c)

@@ -125,6 +125,7 @@ func expectLast(t *testing.T, conn net.Conn, status int, code wire.Code) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,6 +180,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,6 +272,7 @@ func ask(conn net.Conn) int {
 		return 0
 	}
 	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
 	return resp.StatusCode
 }
 

@@ -89,6 +89,7 @@ func (s *Server) newFasthttp(on side) *fasthttp.Server {
 		// answer; this one is behind it, in case that they race.
 		Concurrency:                  l.Connections + 64,
 		ReadBufferSize:               l.Header,
+		WriteBufferSize:              2 << 10, // a draw's answer fits in; each open connection holds one
 		ReadTimeout:                  l.Read,
 		WriteTimeout:                 l.Write,
 		IdleTimeout:                  l.Idle,
