@@ -18,8 +18,7 @@ import (
 type Slice struct {
 	cfg allocator.SliceConfig
 	box *outbox.Outbox
-	// defined is called after entries that held words of the bank.
-	defined func(*allocator.Slice)
+	heard func(*allocator.Slice, []allocator.PrizeNo)
 
 	mu    sync.RWMutex
 	state *allocator.Slice
@@ -30,11 +29,11 @@ type Slice struct {
 	ends     []int
 }
 
-// NewSlice returns an empty slice whose events go to box. defined, if not nil,
-// is called with the state, inside its lock, whenever definitions may have
-// changed.
-func NewSlice(cfg allocator.SliceConfig, box *outbox.Outbox, defined func(*allocator.Slice)) *Slice {
-	return &Slice{cfg: cfg, box: box, defined: defined, state: allocator.NewSlice(cfg)}
+// NewSlice returns an empty slice whose events go to box. heard, if not nil, is
+// called with the state, inside its lock, and the prizes that the bank said
+// something about, nil for all: their definitions may have changed.
+func NewSlice(cfg allocator.SliceConfig, box *outbox.Outbox, heard func(*allocator.Slice, []allocator.PrizeNo)) *Slice {
+	return &Slice{cfg: cfg, box: box, heard: heard, state: allocator.NewSlice(cfg)}
 }
 
 // Read calls f with the committed state. f must be quick and keep nothing.
@@ -60,8 +59,8 @@ func (m *Slice) Apply(entry []byte, into any) error {
 	if err := m.keep(res.Events); err != nil {
 		return fmt.Errorf("machine: slice %d: outbox: %w", m.cfg.Slice, err)
 	}
-	if res.Words > 0 && m.defined != nil {
-		m.defined(m.state)
+	if m.heard != nil && len(res.Heard) > 0 {
+		m.heard(m.state, res.Heard)
 	}
 	return nil
 }
@@ -108,8 +107,8 @@ func (m *Slice) Restore(r io.Reader) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state = state
-	if m.defined != nil {
-		m.defined(state)
+	if m.heard != nil {
+		m.heard(state, nil)
 	}
 	return nil
 }
