@@ -199,14 +199,13 @@ func (v *vault) finish() {
 
 // unsettled reports whether some slice has something to hear of the prize.
 func (b *Bank) unsettled(v *vault) bool {
-	if v.ackedAll() < v.def.Version || v.shrink.on || len(v.queue) > 0 {
+	if v.ackedAll() < v.def.Version {
 		return true
 	}
 	busy := false
 	v.accounts(func(_ Purse, a *account) {
-		for i := range a.lines {
-			l := &a.lines[i]
-			busy = busy || l.open > 0 || a.said == v.def.Version && l.told < a.said
+		for i := 0; i < len(a.lines) && !busy; i++ {
+			_, busy = b.word(v, a, SliceNo(i+1))
 		}
 	})
 	return busy

@@ -31,7 +31,9 @@ func (b *Bank) Words(no PrizeNo, out []To) []To {
 	return out
 }
 
-// Answer appends to out what a slice has to hear on its note.
+// Answer appends to out what a slice has to hear on its note. It says nothing
+// that the note shows to be known, so that two leaders who answer each other
+// come to an end.
 func (b *Bank) Answer(n *Note, out []To) []To {
 	v := b.vault(n.Prize)
 	if v == nil || int(n.Slice) > len(v.slices) {
@@ -50,7 +52,7 @@ func (b *Bank) Answer(n *Note, out []To) []To {
 			Kind: WordReceived, Prize: n.Prize, Purse: n.Purse, Version: v.def.Version, N: n.Returns,
 		}})
 	}
-	if w, ok := b.word(v, a, n.Slice); ok {
+	if w, ok := b.word(v, a, n.Slice); ok && (w.Kind != WordPaced || n.Version < v.def.Version || n.Paced < w.Until) {
 		w.Prize, w.Purse, w.Version = n.Prize, n.Purse, v.def.Version
 		out = append(out, To{n.Slice, w})
 	}
@@ -68,7 +70,7 @@ func (v *vault) answerClosed(n *Note, out []To) []To {
 		w.Kind, w.N = WordReceived, n.Returns
 		out = append(out, To{n.Slice, w})
 	}
-	if n.Need > 0 {
+	if n.Need > 0 && n.Empty && !(n.Dry && n.Version == v.def.Version) {
 		w.Kind, w.N = WordDry, 0
 		out = append(out, To{n.Slice, w})
 	}
@@ -119,7 +121,7 @@ func (v *vault) recall(a *account, s SliceNo) int64 {
 	if a == &v.stock && v.shrink.on {
 		return v.missing()
 	}
-	if len(v.queue) > 0 && v.queue[0] == s {
+	if len(v.queue) > 0 && v.queue[0] == s || v.served(s) {
 		return 0
 	}
 	for i, q := range v.queue {
@@ -133,6 +135,15 @@ func (v *vault) recall(a *account, s SliceNo) int64 {
 		}
 	}
 	return 0
+}
+
+// served reports whether a lot is on its way to a slice. Until it has arrived
+// the slice keeps what else it holds: two slices that need tokens of two purses
+// would otherwise go on taking from each other the half that they have.
+func (v *vault) served(s SliceNo) bool {
+	open := false
+	v.accounts(func(_ Purse, a *account) { open = open || a.lines[s-1].open > 0 })
+	return open
 }
 
 // lacks returns of how many purses a slice needs tokens.

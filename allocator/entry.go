@@ -95,13 +95,13 @@ type Result struct {
 	Outcomes []Outcome
 	// Events alias the entry that they came from.
 	Events []Event
-	// Words counts the bank's words among the commands.
-	Words int
+	// Heard are the prizes that words of the bank among the commands were about.
+	Heard []PrizeNo
 }
 
 // Reset empties the result for another entry.
 func (r *Result) Reset() {
-	r.Outcomes, r.Events, r.Words = r.Outcomes[:0], r.Events[:0], 0
+	r.Outcomes, r.Events, r.Heard = r.Outcomes[:0], r.Events[:0], r.Heard[:0]
 }
 
 // Apply decides the commands of one entry, in order, and appends what each
@@ -144,7 +144,7 @@ func (s *Slice) command(d *decoder, res *Result) (Outcome, error) {
 		if d.err != nil {
 			return Outcome{}, d.err
 		}
-		res.Words++
+		res.Heard = append(res.Heard, word.Prize)
 		return s.hear(&word), nil
 	case cmdReturn:
 		prize, purse, tokens := d.prize(), d.purse(), d.tokens()

@@ -19,6 +19,7 @@ type Note struct {
 	Open    int64  // size of that return while the slice does not know it accepted
 	Empty   bool   // the purse was empty when it stood at Lots and Returns
 	Dry     bool   // the slice knows that the bank said dry at Version
+	Paced   Micros // the slice knows that at Version nothing is released before
 
 	Need int64 // tokens that parked draws wait for
 	Want int64 // tokens that the slice would like ahead of need
@@ -90,6 +91,7 @@ func appendNote(b []byte, n *Note) []byte {
 	b = appendUint(b, uint64(n.Open))
 	b = appendBool(b, n.Empty)
 	b = appendBool(b, n.Dry)
+	b = appendUint(b, uint64(n.Paced))
 	b = appendUint(b, uint64(n.Need))
 	b = appendUint(b, uint64(n.Want))
 	b = appendUint(b, uint64(n.Strays))
@@ -111,6 +113,7 @@ func (d *decoder) note() Note {
 		Open:    d.tokens(),
 		Empty:   d.bool(),
 		Dry:     d.bool(),
+		Paced:   d.now(),
 		Need:    d.tokens(),
 		Want:    d.tokens(),
 		Strays:  d.tokens(),
@@ -166,7 +169,7 @@ func appendWord(b []byte, w *Word) []byte {
 	b = appendUint(b, uint64(w.Version))
 	b = appendUint(b, w.N)
 	b = appendUint(b, uint64(w.Tokens))
-	return appendInt(b, int64(w.Until))
+	return appendUint(b, uint64(w.Until))
 }
 
 func (d *decoder) word() Word {
@@ -181,7 +184,7 @@ func (d *decoder) word() Word {
 		w.Version = d.revision()
 		w.N = d.uint()
 		w.Tokens = d.tokens()
-		w.Until = Micros(d.int())
+		w.Until = d.now()
 	default:
 		d.fail("unknown kind of word")
 	}

@@ -80,6 +80,7 @@ type prize struct {
 	voided    int64
 	restocked int64
 	strays    int64
+	forgotten bool   // users and request ids of the archived prize are gone
 	last      uint64 // the prize's last event
 }
 

@@ -123,6 +123,7 @@ func (s *Slice) forget(no PrizeNo, budget int) Outcome {
 	if !s.ledger.Forget(uint32(no), budget) {
 		return Outcome{Verdict: Again}
 	}
+	p.forgotten = true
 	return Outcome{Verdict: Accepted}
 }
 
@@ -174,6 +175,9 @@ func (n *Note) position(p *purse) {
 	n.Lots, n.Returns, n.Open = p.lots, p.returns, p.open
 	n.Empty = p.tokens == 0
 	n.Dry = p.dry == n.Version
+	if p.pacedAt == n.Version {
+		n.Paced = p.released
+	}
 }
 
 // Tokens returns what a purse holds, 0 where there is none.

@@ -145,3 +145,14 @@ func (p *purse) state(name Purse, v Version) PurseState {
 		Open: p.open, Restock: p.restock, Dry: p.isDry(v),
 	}
 }
+
+// Forgettable returns the archived prizes of which something is left to forget.
+func (s *Slice) Forgettable() []PrizeNo {
+	var numbers []PrizeNo
+	for _, p := range s.prizes {
+		if p != nil && p.def.Archived && !p.forgotten {
+			numbers = append(numbers, p.def.No)
+		}
+	}
+	return numbers
+}

@@ -108,6 +108,7 @@ func appendPrize(b []byte, p *prize) []byte {
 	b = appendUint(b, uint64(p.restocked))
 	b = appendUint(b, uint64(p.strays))
 	b = appendUint(b, p.last)
+	b = appendBool(b, p.forgotten)
 	b = appendPurseState(b, &p.stock)
 	b = appendUint(b, uint64(len(p.days)))
 	for i := range p.days {
@@ -124,7 +125,8 @@ func appendPrize(b []byte, p *prize) []byte {
 func (d *decoder) prizeState() *prize {
 	p := &prize{
 		def: d.defined(), zone: int(min(d.uint(), maxPrizes)), closed: d.day(), granted: d.tokens(),
-		voided: d.tokens(), restocked: d.tokens(), strays: d.tokens(), last: d.uint(), stock: d.purseState(),
+		voided: d.tokens(), restocked: d.tokens(), strays: d.tokens(), last: d.uint(), forgotten: d.bool(),
+		stock: d.purseState(),
 	}
 	for range d.count(14) {
 		p.days = append(p.days, dayBook{
@@ -144,13 +146,13 @@ func appendPurseState(b []byte, p *purse) []byte {
 	b = appendUint(b, uint64(p.restock))
 	b = appendUint(b, uint64(p.dry))
 	b = appendUint(b, uint64(p.pacedAt))
-	return appendInt(b, int64(p.released))
+	return appendUint(b, uint64(p.released))
 }
 
 func (d *decoder) purseState() purse {
 	return purse{
 		tokens: d.tokens(), lots: d.uint(), lotSum: d.sum(), returns: d.uint(), retSum: d.sum(), open: d.tokens(),
-		restock: d.tokens(), dry: d.revision(), pacedAt: d.revision(), released: Micros(d.int()),
+		restock: d.tokens(), dry: d.revision(), pacedAt: d.revision(), released: d.now(),
 	}
 }
 
