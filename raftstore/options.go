@@ -64,7 +64,8 @@ type Options struct {
 
 	// Lead, if not nil, runs while this server leads, from the term's barrier
 	// until ctx ends with the leadership. It should return soon after that:
-	// no later term begins before it has.
+	// no later term begins before it has. It may be called before Open has
+	// returned.
 	Lead func(ctx context.Context, term uint64)
 
 	// Bootstrap lists the first members of a new group, the same on each of

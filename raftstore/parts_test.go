@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +151,17 @@ func TestAnInterruptedFirstStartIsFinished(t *testing.T) {
 		got := first(t, term, listed)
 		if got.Term != 1 || got.Type != raft.LogConfiguration || !bytes.Equal(got.Data, want.Data) {
 			t.Errorf("after term %d the first entry is %+v, want %+v", term, got, want)
+		}
+	}
+}
+
+func TestEveryNewDirectoryIsSynced(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "a", "b", "c")
+	want := []string{dir, filepath.Dir(dir), filepath.Join(root, "a"), root}
+	for _, want := range [][]string{want, want[:2]} { // the second time all are there
+		if got, err := makeDir(dir); err != nil || !slices.Equal(got, want) {
+			t.Errorf("touched %q, %v; want %q", got, err, want)
 		}
 	}
 }

@@ -39,7 +39,8 @@ type store struct {
 // openStore opens or creates the file and returns once it would survive a
 // crash.
 func openStore(dir string, fail func(error)) (*store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	touched, err := makeDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("create directory: %w", err)
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
@@ -57,18 +58,32 @@ func openStore(dir string, fail func(error)) (*store, error) {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	s := &store{bolt: bolt, fail: fail}
-	if err := s.settle(dir); err != nil {
+	if err := s.settle(touched); err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
 	return s, nil
 }
 
-// settle makes the file and its directory entries durable.
-func (s *store) settle(dir string) error {
+// makeDir creates dir and its missing parents. It returns the directories
+// whose entries must be synced: dir, those that were created and the one that
+// they were created in, and in any case dir's parent.
+func makeDir(dir string) (touched []string, err error) {
+	for d := filepath.Clean(dir); ; d = filepath.Dir(d) {
+		touched = append(touched, d)
+		_, err := os.Stat(d)
+		if err == nil && len(touched) > 1 || filepath.Dir(d) == d {
+			break
+		}
+	}
+	return touched, os.MkdirAll(dir, 0o700)
+}
+
+// settle makes the file and its directories' entries durable.
+func (s *store) settle(dirs []string) error {
 	if err := s.bolt.Sync(); err != nil {
 		return fmt.Errorf("sync log: %w", err)
 	}
-	for _, d := range []string{dir, filepath.Dir(filepath.Clean(dir))} {
+	for _, d := range dirs {
 		if err := syncDir(d); err != nil {
 			return fmt.Errorf("sync directory: %w", err)
 		}
