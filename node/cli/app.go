@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -185,7 +186,7 @@ func describe(p *wire.Problem) string {
 		return fmt.Sprintf("the server answered %d: %s", p.Status, p.Detail)
 	}
 	text := p.Error()
-	if p.Granted != nil {
+	if p.Granted != nil && !strings.Contains(p.Detail, strconv.FormatInt(*p.Granted, 10)) {
 		text += fmt.Sprintf(" (granted: %d)", *p.Granted)
 	}
 	if p.Code == wire.CodeUnauthorized || p.Code == wire.CodeForbidden {

@@ -158,6 +158,7 @@ func TestProblemsAreOneLineWithTheirCode(t *testing.T) {
 		{problem(404, "unknown_prize", `,"detail":"there is no prize \"tv\""`), `tombola: unknown_prize: there is no prize "tv"` + "\n"},
 		{problem(422, "invalid", `,"field":"total","detail":"must be\nless"`), "tombola: invalid: total: must be less\n"},
 		{problem(409, "below_granted", `,"detail":"too late","granted":17`), "tombola: below_granted: too late (granted: 17)\n"},
+		{problem(409, "below_granted", `,"detail":"17 are granted","granted":17`), "tombola: below_granted: 17 are granted\n"},
 		{problem(504, "unconfirmed", `,"detail":"it will complete","slices":[2,3]`), "tombola: unconfirmed: it will complete (slices [2 3])\n"},
 		{problem(401, "unauthorized", ""), "tombola: unauthorized (see --admin-token-file and TOMBOLA_ADMIN_TOKEN)\n"},
 		{problem(418, "teapot", `,"detail":"short and stout"`), "tombola: the server answered 418: short and stout\n"},
