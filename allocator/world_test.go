@@ -28,7 +28,7 @@ type world struct {
 	keep   bool     // whether sent is kept
 	trace  func(format string, args ...any)
 	oracle *oracle
-	heard  int // messages delivered
+	cut    SliceNo // can't be reached
 }
 
 // site is a slice with its leader's memory.
@@ -123,6 +123,9 @@ func (w *world) sendWords(out []To) {
 }
 
 func (w *world) send(p parcel) {
+	if w.cut != 0 && strings.Contains(p.label, string('A'+rune(w.cut-1))) {
+		return
+	}
 	w.net = append(w.net, p)
 	if w.keep {
 		w.sent = append(w.sent, p)
@@ -143,7 +146,6 @@ func (w *world) take(i int) parcel {
 // deliver hands a message to its receiver's leader.
 func (w *world) deliver(p parcel) {
 	w.t.Helper()
-	w.heard++
 	w.trace("%s", p.label)
 	if p.to != 0 {
 		words, err := DecodeWords(p.body)
