@@ -31,9 +31,6 @@ import (
 	"tombola/raftstore/mux"
 )
 
-// Version is the version of the program.
-const Version = "0.1.0"
-
 // Node is one server. Open starts it, Close stops it.
 type Node struct {
 	cfg     config.Config
@@ -212,7 +209,7 @@ func (n *Node) openAll(context.Context) error {
 	n.backend.Open(&backend.Parts{
 		Members: n.members, Cluster: n.cluster, Slices: n.slices, Bank: n.bank, Router: n.router, Catalog: n.catalog,
 		Ask: asker, Groups: n.groups, Sink: n.sink, SharedSink: n.sharedSink(),
-		Dates: n.dates, Clock: n.clock, Version: Version, Logger: n.log,
+		Dates: n.dates, Clock: n.clock, Version: Version(), Logger: n.log,
 	})
 	n.server.HandlePosts(n.post.deliver)
 	n.mux.Handle(mux.KindDraws, func(c net.Conn, p mux.Peer) { n.server.ServeDraws(c, p.Server) })

@@ -135,24 +135,33 @@ func (b *Backend) discount(ctx context.Context, slice *Slice, proof *verify.Proo
 	return nil
 }
 
+// answerBooks says which totals of this server's database do not add up, or
+// why that could not be found out: to verify, that is a finding.
 func (b *Backend) answerBooks(ctx context.Context, _ uint16, _ struct{}) (verify.Books, error) {
 	books := verify.Books{Node: nodeOf(b.parts.Members.ServerID())}
+	var err error
+	if books.Mismatches, err = b.mismatches(ctx); err != nil {
+		books.Err = err.Error()
+	}
+	return books, nil
+}
+
+func (b *Backend) mismatches(ctx context.Context) ([]verify.Mismatch, error) {
 	store, err := b.parts.Sink.Store()
 	if err != nil {
-		books.Err = err.Error()
-		return books, nil
+		return nil, err
 	}
-	kept, err := store.Books(ctx)
+	books, err := store.Books(ctx)
 	if err != nil {
-		books.Err = err.Error()
-		return books, nil
+		return nil, err
 	}
-	for _, m := range kept.Mismatches() {
+	var found []verify.Mismatch
+	for _, m := range books.Mismatches() {
 		out := verify.Mismatch{Prize: m.Prize, Mirrored: m.Mirrored, Counted: m.Counted}
 		if m.Day != 0 {
 			out.Day = m.Day.String()
 		}
-		books.Mismatches = append(books.Mismatches, out)
+		found = append(found, out)
 	}
-	return books, nil
+	return found, nil
 }

@@ -37,7 +37,7 @@ type work struct {
 	orders  []*order
 	said    []allocator.Word // words of the entry, in its order
 	replies []purseOf        // purses that the bank wants to hear about
-	wanted  []return_
+	wanted  []giveback
 	look    map[allocator.PrizeNo]struct{} // prizes whose parked draws have to be looked at again
 }
 
@@ -47,8 +47,8 @@ type purseOf struct {
 	purse allocator.Purse
 }
 
-// return_ is tokens that the slice is about to send back.
-type return_ struct {
+// giveback is tokens that the slice is about to send back.
+type giveback struct {
 	purseOf
 	tokens int64
 }
@@ -195,7 +195,7 @@ func (l *loop) giveBack(s *allocator.Slice, at purseOf, wanted int64) {
 		rate = t.rate
 	}
 	if k := allocator.RecallSize(s.Tokens(at.prize, at.purse), wanted, rate); k > 0 {
-		l.work.wanted = append(l.work.wanted, return_{at, k})
+		l.work.wanted = append(l.work.wanted, giveback{at, k})
 	}
 }
 
