@@ -107,7 +107,9 @@ func (sc *script) reset(n int) {
 	sc.w.trace = sc.say
 }
 
-func (sc *script) say(format string, args ...any) { sc.out = append(sc.out, fmt.Sprintf(format, args...)) }
+func (sc *script) say(format string, args ...any) {
+	sc.out = append(sc.out, fmt.Sprintf(format, args...))
+}
 
 func (sc *script) number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
