@@ -45,7 +45,7 @@ func (m *schedule) drain() {
 	w := m.world
 	for no := range PrizeNo(len(w.bank.prizes)) {
 		def, ok := w.bank.Definition(no)
-		if !ok || def.Status == StatusDeleted {
+		if !ok || def.Status == StatusDeleted || def.Archived {
 			continue
 		}
 		w.change(Change{

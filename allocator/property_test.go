@@ -32,6 +32,8 @@ func TestAnySchedule(t *testing.T) {
 			"sink":     m.sink,
 			"give up":  m.giveUp,
 			"return":   m.giveBack,
+			"archive":  m.archive,
+			"want":     func(*rapid.T) { m.world.want = pick[int64](rt, "want", 0, 0, 1, 2, 50) },
 		})
 		m.heal()
 		m.drain()
@@ -127,6 +129,7 @@ func (m *schedule) void(*rapid.T) {
 	g, exists := m.world.oracle.grants[NewGrantID(s.no, seq)]
 	want := NoSuchGrant
 	switch {
+	case exists && !m.retained(s, seq):
 	case exists && g.voided:
 		want = Already
 	case exists:
@@ -211,6 +214,30 @@ func (m *schedule) sink(*rapid.T) {
 	m.world.sliceEntry(s, nil, nil, []order{{
 		func(ew *EntryWriter) { ew.Sunk(s.last) }, func(Outcome) {},
 	}})
+}
+
+// retained reports whether a grant was not forgotten; only those of archived
+// prizes may be.
+func (m *schedule) retained(s *site, seq uint64) bool {
+	_, ok := s.slice.Grant(seq)
+	if g := m.world.oracle.grants[NewGrantID(s.no, seq)]; !ok && !s.slice.prize(g.prize).def.Archived {
+		m.rt.Fatalf("grant %d of a living prize was forgotten", seq)
+	}
+	return ok
+}
+
+// archive lets the slices forget prizes that are over.
+func (m *schedule) archive(*rapid.T) {
+	w := m.world
+	if over := w.bank.Over(w.now); len(over) > 0 && rapid.Bool().Draw(m.rt, "archived") {
+		w.bankEntry(func(bw *BankWriter) { bw.Archive(over[0]) }, nil)
+	}
+	s := m.siteNo()
+	for _, no := range s.slice.Forgettable() {
+		w.sliceEntry(s, nil, nil, []order{{
+			func(ew *EntryWriter) { ew.Forget(no, pick(m.rt, "budget", 1, 2, 100)) }, func(Outcome) {},
+		}})
+	}
 }
 
 // giveUp ends the draws that wait: their deadline has come, or their leader is

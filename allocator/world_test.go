@@ -29,6 +29,7 @@ type world struct {
 	trace  func(format string, args ...any)
 	oracle *oracle
 	cut    SliceNo // can't be reached
+	want   int64   // what leaders ask for ahead of need
 }
 
 // site is a slice with its leader's memory.
@@ -366,7 +367,11 @@ func (w *world) need(s *site, n *Note) {
 			n.Need++
 		}
 	}
-	n.Need = max(0, n.Need-s.slice.Tokens(n.Prize, n.Purse))
+	tokens := s.slice.Tokens(n.Prize, n.Purse)
+	n.Need = max(0, n.Need-tokens)
+	if n.Need > 0 || tokens == 0 && !n.Dry {
+		n.Want = w.want
+	}
 }
 
 // repeat has every leader say again what was not confirmed.
