@@ -110,8 +110,10 @@ type shrink struct {
 }
 
 // needFor is how long an ask for tokens counts: a slice that still needs them
-// repeats it, one that has lost its leader does not hold others up for longer.
-const needFor = Micros(2_000_000)
+// repeats it, one that has lost its leader does not hold others up for longer,
+// which is less than a draw waits. The bank takes in a repeated ask four times
+// in that time.
+const needFor = Micros(800_000)
 
 func newVault(def Definition, n int) *vault {
 	return &vault{def: def, slices: make([]member, n), stock: account{lines: make([]line, n)}}

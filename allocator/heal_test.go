@@ -1,6 +1,11 @@
 package allocator
 
-import "fmt"
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
 
 // heal lets all messages through until nothing waits any more.
 func (m *schedule) heal() {
@@ -69,4 +74,41 @@ func (m *schedule) drain() {
 			w.t.Fatalf("prize %d is sold out with %d of %d granted\n%s", no, net, def.Total, w.oracle.dump(no))
 		}
 	}
+}
+
+// TestNoRepeatsWithoutLoss says that on a network that loses nothing and keeps
+// each sender's order no draw waits for a leader to say something again.
+func TestNoRepeatsWithoutLoss(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &schedule{world: newWorld(rt, 3), rt: rt}
+		m.create()
+		w := m.world
+		w.quiesce()
+		for range rapid.IntRange(1, 40).Draw(rt, "rounds") {
+			w.want = pick[int64](rt, "want", 0, 1, 2, 50)
+			for range rapid.IntRange(1, 4).Draw(rt, "at once") {
+				m.draw(rt)
+				for range rapid.IntRange(0, 3).Draw(rt, "delivered") {
+					if len(w.net) > 0 {
+						w.deliver(w.takeInOrder(rapid.IntRange(0, len(w.net)-1).Draw(rt, "message")))
+					}
+				}
+			}
+			if rapid.IntRange(0, 3).Draw(rt, "voided") == 0 {
+				m.void(rt)
+				for _, s := range w.sites {
+					for _, n := range s.slice.Open(nil) {
+						w.sendNote(s, n)
+					}
+				}
+			}
+			w.quiesce()
+			for _, s := range w.sites {
+				if len(s.parked) > 0 {
+					rt.Fatalf("draws wait at slice %d, and nobody talks\n%s", s.no, w.oracle.dump(s.parked[0].prize))
+				}
+			}
+			w.now += 1000
+		}
+	})
 }

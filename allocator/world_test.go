@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // tester is what both testing.T and rapid.T are.
@@ -38,6 +37,7 @@ type site struct {
 	slice  *Slice
 	twin   *Slice
 	parked []*ask
+	asked  map[PrizeNo]bool // the bank was told of a need
 	last   uint64 // of its events
 	// gaveBack holds the returns that answered recalls: other returns are
 	// restocks.
@@ -69,7 +69,7 @@ func newWorld(t tester, n int) *world {
 	for i := range n {
 		cfg := SliceConfig{Slice: SliceNo(i + 1), Slices: n, Key: testKey()}
 		w.sites = append(w.sites, &site{
-			no: cfg.Slice, slice: NewSlice(cfg), twin: NewSlice(cfg), gaveBack: make(map[string]bool),
+			no: cfg.Slice, slice: NewSlice(cfg), twin: NewSlice(cfg), gaveBack: make(map[string]bool), asked: make(map[PrizeNo]bool),
 		})
 	}
 	w.oracle = newOracle(w)
@@ -109,39 +109,6 @@ func (w *world) bankEntry(write func(*BankWriter), notes []Note) []ChangeOutcome
 		w.oracle.check(nil)
 	}
 	return res.Changes
-}
-
-func (w *world) sendWords(out []To) {
-	var said []string
-	for i := range out {
-		p := parcel{to: out[i].Slice, body: AppendWords(nil, []Word{out[i].Word})}
-		p.label = fmt.Sprintf("bank→%c %s", 'A'+rune(p.to-1), wordText(&out[i].Word))
-		if !slices.Contains(said, p.label) {
-			said = append(said, p.label)
-			w.send(p)
-		}
-	}
-}
-
-func (w *world) send(p parcel) {
-	if w.cut != 0 && strings.Contains(p.label, string('A'+rune(w.cut-1))) {
-		return
-	}
-	w.net = append(w.net, p)
-	if w.keep {
-		w.sent = append(w.sent, p)
-	}
-}
-
-func (w *world) sendNote(s *site, n Note) {
-	w.send(parcel{body: AppendNotes(nil, []Note{n}), label: fmt.Sprintf("%c→bank %s", 'A'+rune(s.no-1), noteText(&n))})
-}
-
-// take removes a message from the network.
-func (w *world) take(i int) parcel {
-	p := w.net[i]
-	w.net = slices.Delete(w.net, i, i+1)
-	return p
 }
 
 // deliver hands a message to its receiver's leader.
@@ -232,10 +199,6 @@ func (w *world) sliceEntry(s *site, words []Word, asks []*ask, orders []order) {
 		w.look(s, &ew, a, &done)
 	}
 	w.apply(s, &ew, done)
-	w.reply(s, replies)
-	if len(asks) > 0 || len(touched) > 0 {
-		w.asks(s)
-	}
 	// What waits and was not granted is looked at again.
 	waiting, s.parked = s.parked, nil
 	for _, a := range waiting {
@@ -245,6 +208,10 @@ func (w *world) sliceEntry(s *site, words []Word, asks []*ask, orders []order) {
 		} else {
 			s.parked = append(s.parked, a)
 		}
+	}
+	w.reply(s, replies)
+	if len(asks) > 0 || len(touched) > 0 {
+		w.asks(s)
 	}
 }
 
@@ -334,78 +301,6 @@ func (w *world) reply(s *site, replies []Note) {
 			w.sendNote(s, n)
 		}
 	}
-}
-
-// asks sends notes for the draws that wait, about both of their purses.
-func (w *world) asks(s *site) {
-	var told []PrizeNo
-	for _, a := range s.parked {
-		if slices.Contains(told, a.prize) {
-			continue
-		}
-		told = append(told, a.prize)
-		names := []Purse{{}}
-		if day, ok := s.slice.DayPurse(a.prize, w.days(s.slice)); ok {
-			names = append(names, day)
-		}
-		for _, name := range names {
-			if n, ok := s.slice.Note(a.prize, name); ok {
-				if w.need(s, &n); n.Need > 0 {
-					w.sendNote(s, n)
-				}
-			}
-		}
-	}
-}
-
-func (w *world) need(s *site, n *Note) {
-	if !n.Purse.IsStock() && n.Purse.Day != w.day {
-		return
-	}
-	for _, a := range s.parked {
-		if a.prize == n.Prize {
-			n.Need++
-		}
-	}
-	tokens := s.slice.Tokens(n.Prize, n.Purse)
-	n.Need = max(0, n.Need-tokens)
-	if n.Need > 0 || tokens == 0 && !n.Dry {
-		n.Want = w.want
-	}
-}
-
-// repeat has every leader say again what was not confirmed.
-func (w *world) repeat() {
-	var out []To
-	for _, no := range w.bank.Busy() {
-		out = w.bank.Words(no, out)
-	}
-	w.sendWords(out)
-	for _, s := range w.sites {
-		for _, n := range s.slice.Open(nil) {
-			w.need(s, &n)
-			w.sendNote(s, n)
-		}
-		w.asks(s)
-	}
-}
-
-// quiesce delivers all messages in order until none is left. Leaders that never
-// stop talking are a fault.
-func (w *world) quiesce() {
-	w.t.Helper()
-	for range 20_000 {
-		if len(w.net) == 0 {
-			return
-		}
-		w.deliver(w.take(0))
-	}
-	var said []string
-	w.trace = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
-	for range 12 {
-		w.deliver(w.take(0))
-	}
-	w.t.Fatalf("the leaders do not stop talking:\n%s\n%s", strings.Join(said, "\n"), w.oracle.dump(1))
 }
 
 // image returns the bytes of a snapshot.
