@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tombola/allocator"
@@ -62,14 +63,15 @@ type Engine struct {
 	cfg  Config
 	wake chan struct{}
 
-	mu      sync.Mutex
-	leading bool
-	queue   []*Draw
-	words   []allocator.Word
-	orders  []*order
-	flight  flight
-	tables  map[allocator.PrizeNo]*table
-	parked  int // draws on all tables
+	leading atomic.Bool // written with mu held, so that whoever holds it knows
+
+	mu     sync.Mutex
+	queue  []*Draw
+	words  []allocator.Word
+	orders []*order
+	flight flight
+	tables map[allocator.PrizeNo]*table // written by the loop only
+	parked int                          // draws on all tables
 }
 
 // flight is what the loop is waiting for the log for. The sweeper takes draws
@@ -89,7 +91,7 @@ func NewEngine(cfg Config) *Engine {
 func (e *Engine) Submit(d *Draw) {
 	e.mu.Lock()
 	switch {
-	case !e.leading:
+	case !e.leading.Load():
 		e.mu.Unlock()
 		e.cfg.Router.Reroute(d)
 		return
@@ -106,7 +108,7 @@ func (e *Engine) Submit(d *Draw) {
 // Hear takes in words of the bank.
 func (e *Engine) Hear(words []allocator.Word) {
 	e.mu.Lock()
-	if e.leading && len(e.words) < maxWords {
+	if e.leading.Load() && len(e.words) < maxWords {
 		e.words = append(e.words, words...)
 	}
 	e.mu.Unlock()
@@ -117,11 +119,7 @@ func (e *Engine) Hear(words []allocator.Word) {
 const maxWords = 1 << 14
 
 // Leading reports whether the engine decides draws now.
-func (e *Engine) Leading() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.leading
-}
+func (e *Engine) Leading() bool { return e.leading.Load() }
 
 // Waiting returns how many draws wait for an entry and for tokens.
 func (e *Engine) Waiting() (queued, parked int) {
@@ -141,11 +139,16 @@ func (e *Engine) signal() {
 // that the bank did not answer, and rates.
 const tick = 20 * time.Millisecond
 
+// pause is how long the loop rests when the log takes nothing although this
+// server still seems to lead: while leadership is being handed over, and until
+// its loss is noticed. What was not done comes back here until then.
+const pause = 5 * time.Millisecond
+
 // Run decides draws until ctx ends. It is called by one goroutine at a time,
 // while this server leads the slice and has applied all that came before.
 func (e *Engine) Run(ctx context.Context) {
 	e.mu.Lock()
-	e.leading = true
+	e.leading.Store(true)
 	e.mu.Unlock()
 	sweeping := make(chan struct{})
 	sweepCtx, stop := context.WithCancel(context.Background())
@@ -170,15 +173,14 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-ticker.C:
 			l.tick()
 		}
-		for ctx.Err() == nil && l.round(ctx) {
-		}
+		l.rounds(ctx, ticker.C)
 	}
 }
 
 // abandon gives all waiting draws to whoever leads now.
 func (e *Engine) abandon() {
 	e.mu.Lock()
-	e.leading = false
+	e.leading.Store(false)
 	homeless := e.queue
 	for _, t := range e.tables {
 		homeless = append(homeless, t.parked...)

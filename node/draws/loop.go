@@ -38,7 +38,17 @@ type work struct {
 	said    []allocator.Word // words of the entry, in its order
 	replies []purseOf        // purses that the bank wants to hear about
 	wanted  []giveback
-	look    map[allocator.PrizeNo]struct{} // prizes whose parked draws have to be looked at again
+	// look holds the prizes with parked draws that words of the entry are
+	// about, and whether these draws have to be looked at again.
+	look   map[allocator.PrizeNo]bool
+	parked int // how many of the entry's draws were parked before
+	aside  aside
+}
+
+// aside is draws of a round that are neither proposed nor refused.
+type aside struct {
+	short []*Draw // there is no token here
+	lost  []*Draw // their home is another slice
 }
 
 // purseOf names one purse of one prize.
@@ -54,23 +64,45 @@ type giveback struct {
 }
 
 func newLoop(e *Engine) *loop {
-	return &loop{e: e, counted: e.cfg.Clock(), work: work{look: make(map[allocator.PrizeNo]struct{})}}
+	return &loop{e: e, counted: e.cfg.Clock(), work: work{look: make(map[allocator.PrizeNo]bool)}}
 }
 
-// round takes what waits, decides it and answers. It reports whether it did
-// anything.
-func (l *loop) round(ctx context.Context) bool {
+// rounds decides until nothing waits any more. Under load that is never, so it
+// looks after the ticker too.
+func (l *loop) rounds(ctx context.Context, ticks <-chan time.Time) {
+	for ctx.Err() == nil {
+		worked, err := l.round(ctx)
+		if !worked {
+			return
+		}
+		if err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+		}
+		select {
+		case <-ticks:
+			l.tick()
+		default:
+		}
+	}
+}
+
+// round takes what waits, decides it and answers. It reports whether there was
+// anything, and why it could not be decided.
+func (l *loop) round(ctx context.Context) (worked bool, err error) {
 	if !l.gather() {
-		return false
+		return false, nil
 	}
 	now := allocator.MicrosOf(l.e.cfg.Clock())
 	l.dates(now)
 	l.writer.Begin(make([]byte, l.e.cfg.Headroom, l.sizeHint()), now, l.days)
 	proposed := l.compose(now)
-	err := l.commit(ctx)
+	err = l.commit(ctx)
 	l.settle(proposed, err)
 	l.tell()
-	return true
+	return true, err
 }
 
 // gather takes what waits from the engine.
@@ -111,55 +143,69 @@ func (l *loop) dates(now allocator.Micros) {
 func (l *loop) compose(now allocator.Micros) (proposed []*Draw) {
 	e, w := l.e, &l.work
 	w.said, w.replies, w.wanted = w.said[:0], w.replies[:0], w.wanted[:0]
-	var shed, lost, unknown []*Draw
+	var shed, rest []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		f := &e.flight
-		f.proposed, f.refused, f.outcomes = f.proposed[:0], f.refused[:0], f.outcomes[:0]
 		l.heed(s)
 		for _, o := range w.orders {
 			o.write(&l.writer)
 		}
+		e.mu.Lock()
+		f := flight{e.flight.proposed[:0], e.flight.refused[:0], e.flight.outcomes[:0]}
 		f.proposed = l.welcome(s, f.proposed)
-		for i, d := range w.draws {
-			if l.writer.Size() > maxEntryBytes {
-				e.queue = append(append([]*Draw(nil), w.draws[i:]...), e.queue...)
-				break
-			}
-			out := s.Look(d.Prize, d.User(), d.RequestID(), now, l.days)
-			switch {
-			case out.Verdict == allocator.Granted && !out.Repeat, out.Verdict == allocator.Again:
-				l.writer.Draw(d.Prize, d.User(), d.RequestID())
-				f.proposed = append(f.proposed, d)
-			case out.Verdict == allocator.Short:
-				if over := e.park(d); over != nil {
-					shed = append(shed, over)
-				} else {
-					l.touch(d.Prize)
-				}
-			case out.Verdict == allocator.Misrouted:
-				d.Homed = true
-				lost = append(lost, d)
-			case out.Verdict == allocator.UnknownPrize:
-				unknown = append(unknown, d)
-			default:
-				f.refused = append(f.refused, d)
-				f.outcomes = append(f.outcomes, out)
+		e.mu.Unlock()
+		w.parked = len(f.proposed)
+		rest = l.look(s, now, &f)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if len(rest) > 0 {
+			e.queue = append(append([]*Draw(nil), rest...), e.queue...)
+		}
+		for _, d := range w.aside.short {
+			if over := e.park(d); over != nil {
+				shed = append(shed, over)
+			} else {
+				l.touch(d.Prize)
 			}
 		}
-		proposed = f.proposed
+		e.flight, proposed = f, f.proposed
 	})
 	for _, d := range shed {
 		d.Fail(Overloaded)
 	}
-	for _, d := range unknown {
-		d.Fail(NoSuchPrize)
-	}
-	for _, d := range lost {
+	for _, d := range w.aside.lost {
 		e.cfg.Router.Reroute(d)
 	}
+	w.aside.short, w.aside.lost = clearAll(w.aside.short), clearAll(w.aside.lost)
 	return proposed
+}
+
+// look sorts a round's new draws by what they would come to. It returns those
+// that the entry has no room for. Nobody else knows of these draws meanwhile,
+// and the engine's lock is not held: others go on submitting.
+func (l *loop) look(s *allocator.Slice, now allocator.Micros, f *flight) (rest []*Draw) {
+	w := &l.work
+	for i, d := range w.draws {
+		if l.writer.Size() > maxEntryBytes {
+			return w.draws[i:]
+		}
+		out := s.Look(d.Prize, d.User(), d.RequestID(), now, l.days)
+		switch {
+		case out.Verdict == allocator.Granted && !out.Repeat, out.Verdict == allocator.Again:
+			l.writer.Draw(d.Prize, d.User(), d.RequestID())
+			f.proposed = append(f.proposed, d)
+		case out.Verdict == allocator.Short, out.Verdict == allocator.UnknownPrize:
+			// The catalog has every prize that there is: one that this slice
+			// does not know is one that the bank has not told it of yet.
+			w.aside.short = append(w.aside.short, d)
+		case out.Verdict == allocator.Misrouted:
+			d.Homed = true
+			w.aside.lost = append(w.aside.lost, d)
+		default:
+			f.refused = append(f.refused, d)
+			f.outcomes = append(f.outcomes, out)
+		}
+	}
+	return nil
 }
 
 // heed writes those of the bank's words that are news, and answers recalls.
@@ -200,20 +246,25 @@ func (l *loop) giveBack(s *allocator.Slice, at purseOf, wanted int64) {
 }
 
 // welcome proposes parked draws that the entry's words bring tokens for, ahead
-// of newer draws. Where a word only changes what draws are told, they are
-// looked at again in the next round.
+// of newer draws. Where a word changes what draws are told, they are looked at
+// again in the next round. The caller holds e.mu.
 func (l *loop) welcome(s *allocator.Slice, proposed []*Draw) []*Draw {
 	e := l.e
 	clear(l.work.look)
 	for i := range l.work.said {
-		no := l.work.said[i].Prize
-		t := e.tables[no]
+		word := &l.work.said[i]
+		t := e.tables[word.Prize]
 		if t == nil || len(t.parked) == 0 {
 			continue
 		}
-		l.touch(no)
-		l.work.look[no] = struct{}{}
-		for _, d := range e.take(t, l.tokensWith(s, no)) {
+		again, served := l.work.look[word.Prize]
+		l.work.look[word.Prize] = again || word.Kind != allocator.WordLot
+		if served {
+			continue
+		}
+		l.touch(word.Prize)
+		room := int64(max(0, maxEntryDraws-len(proposed)))
+		for _, d := range e.take(t, min(l.tokensWith(s, word.Prize), room)) {
 			l.writer.Draw(d.Prize, d.User(), d.RequestID())
 			proposed = append(proposed, d)
 		}

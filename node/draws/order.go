@@ -29,7 +29,7 @@ func (o *order) fail(err error) {
 func (e *Engine) Order(ctx context.Context, write func(*allocator.EntryWriter)) (allocator.Outcome, error) {
 	o := &order{write: write, done: make(chan struct{})}
 	e.mu.Lock()
-	if !e.leading {
+	if !e.leading.Load() {
 		e.mu.Unlock()
 		return allocator.Outcome{}, ErrNotLeading
 	}

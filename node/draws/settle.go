@@ -77,9 +77,11 @@ func (l *loop) answer(proposed []*Draw, orders []*order) {
 			if !out.Repeat {
 				t.granted++
 			}
-		case out.Verdict == allocator.Short:
-			l.touch(d.Prize)
-			if over := e.park(d); over != nil {
+		case out.Verdict == allocator.Short, out.Verdict == allocator.UnknownPrize:
+			// One that was parked before keeps its place, ahead of the others.
+			if l.touch(d.Prize); i < l.work.parked {
+				again = append(again, d)
+			} else if over := e.park(d); over != nil {
 				shed = append(shed, over)
 			}
 			proposed[i] = nil
@@ -92,23 +94,17 @@ func (l *loop) answer(proposed []*Draw, orders []*order) {
 			proposed[i] = nil
 		}
 	}
-	for no := range l.work.look {
-		t := e.table(no)
-		again = append(again, e.take(t, int64(len(t.parked)))...)
+	for no, look := range l.work.look {
+		if look {
+			again = e.unpark(e.table(no), again)
+		}
 	}
 	if len(again) > 0 {
 		e.queue = append(again, e.queue...)
 	}
 	e.mu.Unlock()
-	if len(again) > 0 {
-		e.signal()
-	}
 	for i, d := range proposed {
 		if d == nil {
-			continue
-		}
-		if outcomes[i].Verdict == allocator.UnknownPrize {
-			d.Fail(NoSuchPrize)
 			continue
 		}
 		d.Finish(Answer{Slice: e.cfg.Slice, Outcome: outcomes[i]})

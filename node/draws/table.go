@@ -80,3 +80,10 @@ func (e *Engine) take(t *table, n int64) []*Draw {
 	e.parked -= k
 	return taken
 }
+
+// unpark appends all of a table's parked draws to draws, for another look. The
+// bank is asked anew for those that park again. The caller holds e.mu.
+func (e *Engine) unpark(t *table, draws []*Draw) []*Draw {
+	t.asked = time.Time{}
+	return append(draws, e.take(t, int64(len(t.parked)))...)
+}

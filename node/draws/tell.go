@@ -83,8 +83,9 @@ func (l *loop) ask(s *allocator.Slice, n *allocator.Note) {
 	}
 }
 
-// tick takes rates, repeats what the bank has not answered, and forgets the
-// tables of prizes that nobody draws.
+// tick takes rates, repeats what the bank has not answered, looks again at
+// parked draws whose prize has changed without a word of the bank, and forgets
+// the tables of prizes that nobody draws.
 func (l *loop) tick() {
 	e, now := l.e, l.e.cfg.Clock()
 	passed := now.Sub(l.counted)
@@ -97,12 +98,16 @@ func (l *loop) tick() {
 	}
 	l.dates(allocator.MicrosOf(now))
 	var notes []allocator.Note
+	var again []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		for no, t := range e.tables {
 			if count {
 				t.count(passed)
+				if l.stirred(s, t, now) {
+					again = e.unpark(t, again)
+				}
 			}
 			if len(t.parked) > 0 || t.rate > 0 {
 				notes = l.asks(s, t, now, notes)
@@ -113,8 +118,28 @@ func (l *loop) tick() {
 		if count {
 			notes = s.Open(notes)
 		}
+		if len(again) > 0 {
+			e.queue = append(again, e.queue...)
+			e.signal()
+		}
 	})
 	if len(notes) > 0 {
 		e.cfg.Bank(notes)
+	}
+}
+
+// stirred reports whether a prize's parked draws would not be parked now: it
+// has ended by the clock, or tokens came by an entry whose outcome this leader
+// did not learn. The caller holds e.mu.
+func (l *loop) stirred(s *allocator.Slice, t *table, now time.Time) bool {
+	if len(t.parked) == 0 {
+		return false
+	}
+	d := t.parked[0]
+	switch s.Look(d.Prize, d.User(), d.RequestID(), allocator.MicrosOf(now), l.days).Verdict {
+	case allocator.Short, allocator.UnknownPrize:
+		return false
+	default:
+		return true
 	}
 }
