@@ -63,6 +63,12 @@ func awayMessage(msg string) bool {
 	return false
 }
 
+// handoverMessage reports whether Raft says msg, as an error, of a leader that
+// has handed over as it should.
+func handoverMessage(msg string) bool {
+	return strings.HasPrefix(msg, "peer has newer term, stopping replication")
+}
+
 func (s *logState) due(msg string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +97,7 @@ func slogLevel(level hclog.Level) slog.Level {
 // Log implements hclog.Logger.
 func (l *hcLogger) Log(level hclog.Level, msg string, args ...any) {
 	to := slogLevel(level)
-	if l.shared.stopping.Load() {
+	if l.shared.stopping.Load() || handoverMessage(msg) {
 		to = min(to, slog.LevelDebug)
 	}
 	if to > slog.LevelDebug && awayMessage(msg) {

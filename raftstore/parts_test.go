@@ -243,6 +243,9 @@ func TestRaftsMessagesFindTheirLevel(t *testing.T) {
 	if strings.Contains(got, "\n") {
 		t.Errorf("repeated: %s", got)
 	}
+	if got := lines(func() { l.Error("peer has newer term, stopping replication") }); got != "" {
+		t.Errorf("a handover is told as %s", got)
+	}
 	if got := lines(func() { l.Error("failed to commit logs") }); !strings.Contains(got, "level=ERROR") {
 		t.Errorf("a real error became %q", got)
 	}
