@@ -15,8 +15,9 @@
 //     and for each slice, lots accepted - returns sent =
 //     tokens + restocks that wait + grants that count.
 //  2. Never over. A prize's grants that were not restocked are at most its
-//     total; its grants that count on a date are at most the daily limit that
-//     was in force; a user's that count at most the user limit.
+//     total; when one is made, those that count on its date are at most the
+//     daily limit of the bank's definition or of one that some slice still has;
+//     a user's that count are at most the user limit.
 //  3. One open lot and one open return per prize, purse and slice: the bank's
 //     last lot is the slice's last or the one after it, and the slice's last
 //     return is the bank's last or the one after it; their sums agree.
@@ -43,4 +44,12 @@
 // accepted in order; "empty" counts only at the last lot issued and the last
 // return accepted; restocks travel to the bank; what makes tokens waits until
 // every slice has a version that ends the word "dry".
+//
+// Draws need a stock token and, where there is a daily limit, a day token. The
+// bank serves the slices that ask in a queue. From its head nothing is
+// recalled, nor from a slice with a lot on its way, so that the two tokens meet
+// in one place. An ask counts for a short while only: a slice whose draws wait
+// repeats it, and takes it back when none waits any more, so that nobody is held
+// up by one that is gone. Answers say nothing that a note shows to be known, so
+// that two leaders that answer each other fall silent.
 package allocator

@@ -38,7 +38,7 @@ type site struct {
 	twin   *Slice
 	parked []*ask
 	asked  map[PrizeNo]bool // the bank was told of a need
-	last   uint64 // of its events
+	last   uint64           // of its events
 	// gaveBack holds the returns that answered recalls: other returns are
 	// restocks.
 	gaveBack map[string]bool
@@ -179,7 +179,11 @@ func (w *world) sliceEntry(s *site, words []Word, asks []*ask, orders []order) {
 		case s.slice.Learns(word):
 			ew.Word(word)
 			touched[word.Prize] = true
-			done = append(done, func(Outcome) {})
+			done = append(done, func(out Outcome) {
+				if len(words) == 1 && out.Verdict != Accepted {
+					w.t.Fatalf("slice %d was to learn from %q, and did not", s.no, wordText(word))
+				}
+			})
 		}
 	}
 	for _, o := range orders {
