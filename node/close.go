@@ -15,11 +15,13 @@ func (n *Node) Drain(ctx context.Context) {
 	if n.members != nil {
 		n.members.Drain()
 	}
+	select {
+	case <-n.opened:
+	default:
+		return // it leads nothing yet, and opens groups at this moment
+	}
 	var wg sync.WaitGroup
 	for _, s := range n.slices {
-		if s.Group == nil {
-			continue
-		}
 		wg.Go(func() {
 			if err := s.Group.StepDown(ctx); err != nil {
 				n.log.Info("leads on until it stops", "slice", s.No, "why", err)
@@ -49,10 +51,9 @@ func (n *Node) Close(ctx context.Context) error {
 	if n.http != nil {
 		keep(n.http.Shutdown(ctx))
 	}
+	// The loops include join: nothing is added any more once they have ended,
+	// and what join has opened until then is there to be closed.
 	n.cancel()
-	if n.members != nil && n.cluster.Slices == 0 {
-		keep(n.members.Close()) // ends join, which the loops below wait for
-	}
 	n.loops.Wait()
 	if n.server != nil {
 		n.server.Close(ctx)

@@ -82,14 +82,19 @@ func New() *Backend {
 func (b *Backend) Open(p *Parts) {
 	b.parts = p
 	b.handle()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	close(b.opened)
+	if b.draining {
+		p.Router.Drain()
+	}
 }
 
 // Drain has draws refused from now on, and readiness say so.
 func (b *Backend) Drain() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.draining = true
-	b.mu.Unlock()
 	if p := b.running(); p != nil {
 		p.Router.Drain()
 	}

@@ -42,8 +42,9 @@ type Router struct {
 	next     atomic.Uint32
 	draining atomic.Bool
 
-	mu   sync.Mutex
-	held []*draws.Draw // their slice has no leader for now
+	mu      sync.Mutex
+	held    []*draws.Draw // their slice has no leader for now
+	stopped bool          // Run has ended: nobody looks after held any more
 }
 
 // NewRouter returns a router without engines.
@@ -142,12 +143,15 @@ func (r *Router) leader(slice allocator.SliceNo) (string, bool) {
 // than clients have patience.
 func (r *Router) hold(d *draws.Draw) {
 	r.mu.Lock()
-	if len(r.held) < r.cfg.MaxHeld {
+	stopped, full := r.stopped, len(r.held) >= r.cfg.MaxHeld
+	if !stopped && !full {
 		r.held = append(r.held, d)
-		d = nil
 	}
 	r.mu.Unlock()
-	if d != nil {
+	switch {
+	case stopped:
+		d.Fail(draws.NoLeader)
+	case full:
 		d.Fail(draws.Overloaded)
 	}
 }
@@ -155,13 +159,17 @@ func (r *Router) hold(d *draws.Draw) {
 // retryEvery is how often draws without a leader are routed again.
 const retryEvery = 10 * time.Millisecond
 
-// Run routes held draws again until ctx ends; it then fails them.
+// Run routes held draws again until ctx ends; it then fails them, and from then
+// on those that would have to be held. It is called once.
 func (r *Router) Run(ctx context.Context) {
 	ticker := time.NewTicker(retryEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			r.mu.Lock()
+			r.stopped = true
+			r.mu.Unlock()
 			for _, d := range r.take() {
 				d.Fail(draws.NoLeader)
 			}
