@@ -89,9 +89,11 @@ func (s *Slice) decide(p *prize, q *question, now Micros, today Day) Outcome {
 // closedFor says why the prize is not open at now, 0 where it is.
 func (p *prize) closedFor(now Micros) Verdict {
 	switch {
+	case p.def.Archived:
+		return Ended // for good, whatever it was before
 	case p.def.Status == StatusPaused:
 		return Paused
-	case p.def.Status != StatusActive, p.def.Archived:
+	case p.def.Status != StatusActive:
 		return Ended
 	case p.def.StartsAt != 0 && now < p.def.StartsAt:
 		return NotStarted
