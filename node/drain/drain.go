@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -46,7 +47,7 @@ const (
 	maxRows     = 2000
 	maxBytes    = 1 << 20
 	linger      = 20 * time.Millisecond // gathers rows for a batch while it is not full
-	confirm     = time.Second           // how often the slice is told
+	confirm     = time.Second           // how often the slice is told, and told again if that failed
 	backoff     = 50 * time.Millisecond // after a failure, doubled up to
 	maxBackoff  = 2 * time.Second
 	remindEvery = 30 * time.Second // how often a failure that goes on is logged
@@ -89,9 +90,10 @@ func (d *Drain) Status() Status {
 // Run drains until ctx ends.
 func (d *Drain) Run(ctx context.Context) {
 	wait := backoff
+	var ahead uint64
 	for ctx.Err() == nil {
 		before := d.Status().Seq
-		err := d.session(ctx)
+		err := d.session(ctx, &ahead)
 		if ctx.Err() != nil {
 			return
 		}
@@ -108,31 +110,50 @@ func (d *Drain) Run(ctx context.Context) {
 	}
 }
 
-// session drains from the sink's checkpoint on until something fails.
-func (d *Drain) session(ctx context.Context) error {
+// session drains from the sink's checkpoint on until something fails. ahead is
+// a checkpoint that was beyond the last event, 0 for none: what lies behind it
+// is not this slice's history, so that it is no better once the slice has
+// granted as much. Only a checkpoint that somebody set back is.
+func (d *Drain) session(ctx context.Context, ahead *uint64) error {
 	at, err := d.cfg.Sink.Checkpoint(ctx, uint16(d.cfg.Slice))
 	if err != nil {
 		return err
 	}
-	if last := d.cfg.Source.Last(); at > last {
+	last := d.cfg.Source.Last()
+	if at > last {
+		*ahead = at
+	}
+	if *ahead > 0 && at >= *ahead {
 		return fmt.Errorf("%w: checkpoint %d, last event %d", ErrAhead, at, last)
 	}
 	if first := d.cfg.Source.First(); at+1 < first {
 		return fmt.Errorf("%w: checkpoint %d, first event kept %d", ErrBehind, at, first)
 	}
-	d.reached(at)
-	told, confirmed := time.Now(), uint64(0)
+	d.mu.Lock()
+	d.status.Seq = at
+	d.mu.Unlock()
+	var told time.Time
+	var confirmed uint64
 	var batch outbox.Batch
 	var rows []persist.Row
 	for {
-		if d.cfg.Source.Last() == at && confirmed < at || time.Since(told) >= confirm && confirmed < at {
+		if d.cfg.Source.Last() == at {
+			d.reached(at)
+		}
+		if confirmed < at && time.Since(told) >= confirm {
 			if err := d.cfg.Sunk(ctx, at); err == nil {
 				confirmed = at
 			}
 			told = time.Now()
 		}
-		if err := d.gather(ctx, at); err != nil {
+		patience := time.Duration(math.MaxInt64)
+		if confirmed < at {
+			patience = confirm // then the slice is told again
+		}
+		if more, err := d.gather(ctx, at, patience); err != nil {
 			return err
+		} else if !more {
+			continue
 		}
 		if err := d.cfg.Source.Read(at+1, maxRows, maxBytes, &batch); err != nil {
 			return err
@@ -151,21 +172,27 @@ func (d *Drain) session(ctx context.Context) error {
 	}
 }
 
-// gather waits for events, and a little longer for more of them.
-func (d *Drain) gather(ctx context.Context, at uint64) error {
-	if err := d.cfg.Source.Wait(ctx, at); err != nil {
-		return err
+// gather waits for events, and a little longer for more of them. It reports
+// whether there are any before patience ends.
+func (d *Drain) gather(ctx context.Context, at uint64, patience time.Duration) (more bool, err error) {
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := d.cfg.Source.Wait(waiting, at); err != nil {
+		if waiting.Err() != nil && ctx.Err() == nil {
+			return false, nil
+		}
+		return false, err
 	}
 	if d.cfg.Source.Last()-at >= maxRows {
-		return nil
+		return true, nil
 	}
 	timer := time.NewTimer(linger)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-timer.C:
-		return nil
+		return true, nil
 	}
 }
 
@@ -184,6 +211,7 @@ func (d *Drain) rows(batch *outbox.Batch, rows []persist.Row) ([]persist.Row, er
 	return rows, nil
 }
 
+// reached notes that the sink holds all events up to seq, and takes more.
 func (d *Drain) reached(seq uint64) {
 	d.mu.Lock()
 	recovered := d.status.Err != nil
