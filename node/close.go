@@ -76,7 +76,7 @@ func (n *Node) Close(ctx context.Context) error {
 		keep(n.sink.Close())
 	}
 	if n.members != nil {
-		keep(n.members.Leave(ctx))
+		n.members.Leave(ctx)
 		keep(n.members.Close())
 	}
 	n.lock.release()
