@@ -46,7 +46,7 @@ type Config struct {
 const (
 	maxRows     = 2000
 	maxBytes    = 1 << 20
-	linger      = 20 * time.Millisecond // gathers rows for a batch while it is not full
+	linger      = 100 * time.Millisecond // gathers rows for a batch while it is not full: a transaction costs as much as many rows
 	confirm     = time.Second           // how often the slice is told, and told again if that failed
 	backoff     = 50 * time.Millisecond // after a failure, doubled up to
 	maxBackoff  = 2 * time.Second
