@@ -138,6 +138,8 @@ func refusal(c *allocator.Change, r *changeResponse) error {
 		return wire.NewProblem(wire.CodeConflict, "prize %q is over and its request ids are forgotten; it can't be changed any more", c.Prize)
 	case allocator.ChangeWrongIf:
 		return wire.NewProblem(wire.CodePreconditionFailed, "prize %q is at version %d", c.Prize, r.Vault.Def.Version)
+	case allocator.ChangeFull:
+		return wire.NewProblem(wire.CodeConflict, "the catalog is full: deleted prizes keep their numbers")
 	case allocator.ChangeBadValues:
 		return wire.NewProblem(wire.CodeInvalid, "these values make no prize")
 	}

@@ -47,8 +47,8 @@ const (
 	maxRows     = 2000
 	maxBytes    = 1 << 20
 	linger      = 100 * time.Millisecond // gathers rows for a batch while it is not full: a transaction costs as much as many rows
-	confirm     = time.Second           // how often the slice is told, and told again if that failed
-	backoff     = 50 * time.Millisecond // after a failure, doubled up to
+	confirm     = time.Second            // how often the slice is told, and told again if that failed
+	backoff     = 50 * time.Millisecond  // after a failure, doubled up to
 	maxBackoff  = 2 * time.Second
 	remindEvery = 30 * time.Second // how often a failure that goes on is logged
 )

@@ -36,10 +36,12 @@ func (l *loop) tell() {
 }
 
 // asks appends the notes that ask for what a prize's draws need here, unless
-// the bank has just been asked.
+// the bank has just been asked. Once none wait any more the bank is told so: it
+// would recall tokens from others for them.
 func (l *loop) asks(s *allocator.Slice, t *table, now time.Time, notes []allocator.Note) []allocator.Note {
 	need := int64(len(t.parked))
-	if now.Sub(t.asked) < askEvery && need < 2*t.askedNeed+1 {
+	withdrawn := need == 0 && t.askedNeed > 0
+	if now.Sub(t.asked) < askEvery && need < 2*t.askedNeed+1 && !withdrawn {
 		return notes
 	}
 	before := len(notes)
@@ -54,7 +56,7 @@ func (l *loop) asks(s *allocator.Slice, t *table, now time.Time, notes []allocat
 		if !ok {
 			continue
 		}
-		if l.ask(s, &note); note.Need > 0 || note.Want > 0 {
+		if l.ask(s, &note); note.Need > 0 || note.Want > 0 || withdrawn {
 			notes = append(notes, note)
 		}
 	}
@@ -109,7 +111,7 @@ func (l *loop) tick() {
 					again = e.unpark(t, again)
 				}
 			}
-			if len(t.parked) > 0 || t.rate > 0 {
+			if len(t.parked) > 0 || t.askedNeed > 0 || t.rate > 0 {
 				notes = l.asks(s, t, now, notes)
 			} else if t.idle > maxIdle {
 				delete(e.tables, no)
