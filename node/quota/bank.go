@@ -157,6 +157,14 @@ func (b *Bank) Run(ctx context.Context) {
 			l.archive()
 		}
 		for ctx.Err() == nil && l.round() {
+			// Under load there is always something: look after the tickers too.
+			select {
+			case <-repeat.C:
+				l.repeat()
+			case <-archive.C:
+				l.archive()
+			default:
+			}
 		}
 	}
 }
