@@ -184,4 +184,3 @@ func (w *world) created(total int64) {
 func empty(s allocator.SliceNo, need int64) allocator.Note {
 	return allocator.Note{Slice: s, Prize: 1, Version: 1, Empty: true, Need: need}
 }
-
