@@ -16,8 +16,8 @@ import (
 // Slice is one slice's state machine on this server. Apply, Snapshot and
 // Restore are for its Raft group; Read is for anybody.
 type Slice struct {
-	cfg allocator.SliceConfig
-	box *outbox.Outbox
+	cfg   allocator.SliceConfig
+	box   *outbox.Outbox
 	heard func(*allocator.Slice, []allocator.PrizeNo)
 
 	mu    sync.RWMutex
@@ -129,7 +129,8 @@ func (i *sliceImage) Persist(w io.Writer) error {
 	if err := i.state.Encode(w); err != nil {
 		return fmt.Errorf("machine: persist slice: %w", err)
 	}
-	from := max(i.state.Sunk()+1, i.box.First())
+	// What was trimmed meanwhile is in the sink, be it all that there was.
+	from := min(max(i.state.Sunk()+1, i.box.First()), i.state.Last()+1)
 	if err := i.box.StreamTo(w, from, i.state.Last()); err != nil {
 		return fmt.Errorf("machine: persist events: %w", err)
 	}
