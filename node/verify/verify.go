@@ -4,6 +4,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 
@@ -59,8 +60,11 @@ func Check(f *Facts) (wire.Report, []allocator.PrizeNo) {
 	for i := range f.Vaults {
 		c.vault(&f.Vaults[i], f.Proofs)
 	}
+	known := func(no allocator.PrizeNo) bool {
+		return slices.ContainsFunc(f.Vaults, func(v allocator.VaultState) bool { return v.Def.No == no })
+	}
 	for i := range f.Proofs {
-		c.slice(&f.Proofs[i])
+		c.slice(&f.Proofs[i], known)
 	}
 	for i := range f.Books {
 		c.books(&f.Books[i])
@@ -101,22 +105,27 @@ func (c *checker) vault(v *allocator.VaultState, proofs []Proof) {
 	}
 }
 
+// purseOf returns a slice's purse, nil where nothing can be said of it. A
+// slice that does not know a prize holds none of its stock. A date that the
+// slice does not have, it may have closed.
 func purseOf(proofs []Proof, s allocator.SliceNo, no allocator.PrizeNo, name allocator.Purse) *allocator.PurseState {
-	for i := range proofs {
-		if proofs[i].Slice != s {
+	i := slices.IndexFunc(proofs, func(p Proof) bool { return p.Slice == s })
+	if i < 0 {
+		return nil
+	}
+	for j := range proofs[i].States {
+		st := &proofs[i].States[j]
+		if st.Def.No != no {
 			continue
 		}
-		for j := range proofs[i].States {
-			st := &proofs[i].States[j]
-			if st.Def.No != no {
-				continue
-			}
-			for k := range st.Purses {
-				if st.Purses[k].Purse == name {
-					return &st.Purses[k]
-				}
+		for k := range st.Purses {
+			if st.Purses[k].Purse == name {
+				return &st.Purses[k]
 			}
 		}
+	}
+	if name.IsStock() {
+		return &allocator.PurseState{}
 	}
 	return nil
 }
@@ -147,18 +156,21 @@ func (c *checker) line(v *allocator.VaultState, a *allocator.AccountState, l *al
 		c.found("lots", v.Def.ID, "%s, slice %d: the bank issued lots 1 to %d of %d tokens, the slice accepted 1 to %d of %d",
 			a.Purse, l.Slice, l.Lots, lots, p.Lots, p.LotSum)
 	}
-	if returns != p.RetSum || l.Returns+1 < p.Returns {
+	if returns != p.RetSum || l.Returns < p.Returns && (p.Open == 0 || l.Returns+1 < p.Returns) {
 		c.found("returns", v.Def.ID, "%s, slice %d: the slice sent returns 1 to %d of %d tokens, the bank accepted 1 to %d of %d",
 			a.Purse, l.Slice, p.Returns, p.RetSum, l.Returns, returns)
 	}
 }
 
 // slice checks conservation in a slice, and the sink against it.
-func (c *checker) slice(p *Proof) {
+func (c *checker) slice(p *Proof, known func(allocator.PrizeNo) bool) {
 	c.report.Checked["slices"]++
 	name := strconv.Itoa(int(p.Slice))
 	for i := range p.States {
 		st := &p.States[i]
+		if !known(st.Def.No) {
+			c.found("unknown_prize", st.Def.ID, "slice %s has prize %d, which the bank does not know", name, st.Def.No)
+		}
 		stock := &st.Purses[0]
 		if in, out := stock.LotSum-stock.RetSum, stock.Tokens+stock.Restock+st.Granted-st.Restocked; in != out {
 			c.found("slice_sum", st.Def.ID, "slice %s: lots less returns are %d, tokens, restocks and grants %d", name, in, out)
