@@ -81,8 +81,6 @@ func fill(d *httpapi.Draw, a *draws.Answer, clock func() time.Time) {
 		d.Problem, d.Detail = wire.CodeDraining, "the node is stopping; certainly not done"
 	case draws.DiskLow:
 		d.Problem, d.Detail = wire.CodeDiskLow, "the node's disk is almost full; certainly not done"
-	case draws.NoSuchPrize:
-		d.Problem, d.Detail = wire.CodeUnknownPrize, "there is no such prize"
 	case draws.UnknownOutcome:
 		d.Problem, d.Detail = wire.CodeUnknownOutcome, "it may or may not have been done: repeat it with the same request_id"
 	}

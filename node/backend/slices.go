@@ -94,9 +94,13 @@ func (b *Backend) answerGrant(ctx context.Context, group uint16, r grantRequest)
 			return g, nil
 		}
 	}
-	// Older grants, and when a grant was voided, are in the sink.
+	// Older grants, and when a grant was voided, are in the sink. It may not
+	// have heard of the void yet: then what the slice knows counts.
 	sunk, sinkErr := grantFromSink(ctx, b.parts, allocator.NewGrantID(slice.No, r.Seq))
 	switch {
+	case sinkErr == nil && kept.Voided && sunk.State != wire.StateVoided:
+		sunk.State = wire.StateVoided
+		return sunk, nil
 	case sinkErr == nil:
 		return sunk, nil
 	case found && err == nil:

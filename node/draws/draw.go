@@ -27,7 +27,6 @@ const (
 	Draining       Failure = 4 // the node is stopping
 	DiskLow        Failure = 5 // the node's disk is below its floor
 	UnknownOutcome Failure = 6 // it may or may not have been done
-	NoSuchPrize    Failure = 7
 )
 
 // Answer is what became of a draw: an outcome, or the failure that stands in

@@ -19,10 +19,7 @@ func (l *loop) tell() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		for _, at := range l.work.replies {
-			if n, ok := s.Note(at.prize, at.purse); ok {
-				l.ask(s, &n)
-				notes = append(notes, n)
-			}
+			notes = l.reply(s, at, notes)
 		}
 		for _, t := range l.touched {
 			t.touched = false
@@ -33,6 +30,24 @@ func (l *loop) tell() {
 	if len(notes) > 0 {
 		e.cfg.Bank(notes)
 	}
+}
+
+// reply appends the note that answers a word about a purse. That of the stock
+// goes before one of a day purse: where the last token of the day is the last
+// of the stock as well, the bank then hears that both are empty before it can
+// say that the day's are gone, and draws are told that the prize has sold out.
+func (l *loop) reply(s *allocator.Slice, at purseOf, notes []allocator.Note) []allocator.Note {
+	stock := purseOf{at.prize, allocator.Purse{}}
+	if at != stock {
+		if last := len(notes) - 1; last < 0 || notes[last].Prize != at.prize || notes[last].Purse != stock.purse {
+			notes = l.reply(s, stock, notes)
+		}
+	}
+	if n, ok := s.Note(at.prize, at.purse); ok {
+		l.ask(s, &n)
+		notes = append(notes, n)
+	}
+	return notes
 }
 
 // asks appends the notes that ask for what a prize's draws need here, unless
