@@ -90,6 +90,11 @@ func (d *Draw) RequestID() []byte { return d.requestID[:d.reqLen] }
 // Finish hands the draw back with its answer.
 func (d *Draw) Finish(a Answer) {
 	d.Answer = a
+	d.handBack()
+}
+
+// handBack hands the draw back with the answer that is set.
+func (d *Draw) handBack() {
 	if d.notify != nil {
 		d.notify.Answered(d)
 		return

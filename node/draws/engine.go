@@ -156,13 +156,15 @@ func (e *Engine) Run(ctx context.Context) {
 		defer close(sweeping)
 		e.sweep(sweepCtx)
 	}()
+	l := newLoop(e)
+	go l.herald.run()
 	defer func() {
 		stop()
 		<-sweeping
+		l.herald.close()
 		e.abandon()
 	}()
 
-	l := newLoop(e)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {

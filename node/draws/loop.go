@@ -27,7 +27,10 @@ type loop struct {
 	work    work
 	touched []*table
 	counted time.Time
-	badZone string
+
+	answered []*Draw // of this round, with their answers set
+	herald   *herald
+	badZone  string
 }
 
 // work is what one round does.
@@ -64,7 +67,7 @@ type giveback struct {
 }
 
 func newLoop(e *Engine) *loop {
-	return &loop{e: e, counted: e.cfg.Clock(), work: work{look: make(map[allocator.PrizeNo]bool)}}
+	return &loop{e: e, counted: e.cfg.Clock(), herald: newHerald(), work: work{look: make(map[allocator.PrizeNo]bool)}}
 }
 
 // rounds decides until nothing waits any more. Under load that is never, so it

@@ -19,11 +19,9 @@ func (l *loop) settle(proposed []*Draw, err error) {
 	switch {
 	case err == nil:
 		l.answer(proposed, orders)
-		for i, d := range refused {
-			if d != nil {
-				d.Finish(Answer{Slice: e.cfg.Slice, Outcome: outcomes[i]})
-			}
-		}
+		l.conclude(refused, outcomes)
+		l.herald.announce(l.answered)
+		l.answered = clearAll(l.answered)
 	case l.writer.Count() == 0 || e.cfg.NotDone(err):
 		l.giveUp(append(proposed, refused...), orders, ErrNotLeading, func(d *Draw) { e.cfg.Router.Reroute(d) })
 	default:
@@ -103,16 +101,21 @@ func (l *loop) answer(proposed []*Draw, orders []*order) {
 		e.queue = append(again, e.queue...)
 	}
 	e.mu.Unlock()
-	for i, d := range proposed {
-		if d == nil {
-			continue
-		}
-		d.Finish(Answer{Slice: e.cfg.Slice, Outcome: outcomes[i]})
-	}
+	l.conclude(proposed, outcomes)
 	for _, d := range shed {
 		d.Fail(Overloaded)
 	}
 	for _, d := range lost {
 		e.cfg.Router.Reroute(d)
+	}
+}
+
+// conclude sets the answers of draws; they are handed back together.
+func (l *loop) conclude(draws []*Draw, outcomes []allocator.Outcome) {
+	for i, d := range draws {
+		if d != nil {
+			d.Answer = Answer{Slice: l.e.cfg.Slice, Outcome: outcomes[i]}
+			l.answered = append(l.answered, d)
+		}
 	}
 }
