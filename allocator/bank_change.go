@@ -8,6 +8,11 @@ func (b *Bank) change(c *Change) ChangeOutcome {
 		return b.create(c)
 	}
 	out := ChangeOutcome{Prize: v.def.No, Version: v.def.Version}
+	if c.Remark != "" {
+		b.record(c.Actor, c.Remark, v)
+		out.Verdict = ChangeRemarked
+		return out
+	}
 	if out.Verdict = b.refuse(v, c); out.Verdict != 0 {
 		return out
 	}
@@ -38,7 +43,7 @@ func (b *Bank) change(c *Change) ChangeOutcome {
 }
 
 func (b *Bank) create(c *Change) ChangeOutcome {
-	if !c.Create {
+	if !c.Create || c.Remark != "" {
 		return ChangeOutcome{Verdict: ChangeUnknown}
 	}
 	if c.If != 0 {

@@ -29,6 +29,9 @@ type Change struct {
 	To     Definition
 	// If is the version that the prize must have, 0 for any.
 	If Version
+	// Remark, if not empty, makes this an entry of the audit trail only: what an
+	// operator has done to the prize's grants, in a slice. Nothing changes.
+	Remark string
 }
 
 // ChangeVerdict is what became of a change.
@@ -46,6 +49,7 @@ const (
 	ChangeWrongIf   ChangeVerdict = 8  // the prize has another version
 	ChangeBadValues ChangeVerdict = 9  // not a definition
 	ChangeFull      ChangeVerdict = 10 // the cluster has had as many prizes as it can
+	ChangeRemarked  ChangeVerdict = 11 // recorded, and nothing else
 )
 
 // ChangeOutcome is what became of one change.
@@ -83,7 +87,8 @@ func appendChange(b []byte, c *Change) []byte {
 	def := c.To
 	def.No = 1 // the bank gives numbers; the encoding wants a valid one
 	b = appendDefinition(b, &def)
-	return appendUint(b, uint64(c.If))
+	b = appendUint(b, uint64(c.If))
+	return appendText(b, c.Remark)
 }
 
 func (d *decoder) change() Change {
@@ -91,5 +96,6 @@ func (d *decoder) change() Change {
 	c.To = d.definition()
 	c.To.No = 0
 	c.If = d.revision()
+	c.Remark = d.text(maxAction)
 	return c
 }

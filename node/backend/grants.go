@@ -114,7 +114,7 @@ func (b *Backend) VoidGrant(ctx context.Context, id wire.GrantID, restock bool, 
 	case r.Outcome.Verdict == allocator.Already:
 		return wire.Grant{}, wire.NewProblem(wire.CodeConflict, "grant %s was voided before", grant)
 	}
-	p.Logger.Info("grant voided", "grant", grant.String(), "prize", before.Prize, "restock", restock, "by", c.Actor)
+	b.recordVoid(ctx, p, &before, restock, c.Actor)
 	if restock {
 		received, err := askBank[bool](ctx, p, askReceived, receivedRequest{Prize: r.Prize, Slice: grant.Slice(), Returns: r.Returns})
 		if err != nil || !received {
@@ -124,6 +124,20 @@ func (b *Backend) VoidGrant(ctx context.Context, id wire.GrantID, restock bool, 
 	}
 	before.State, before.VoidedAt = wire.StateVoided, wire.Time(r.Outcome.At)
 	return before, nil
+}
+
+// recordVoid adds a void to the audit trail, which the bank keeps. The void
+// stands without it.
+func (b *Backend) recordVoid(ctx context.Context, p *Parts, g *wire.Grant, restock bool, actor string) {
+	remark := "void " + g.GrantID.String()
+	if restock {
+		remark += " restock"
+	}
+	var r changeResponse
+	err := p.Ask.Leader(ctx, 0, doChange, true, allocator.Change{Prize: g.Prize, Actor: actor, Remark: remark}, &r)
+	if err != nil {
+		p.Logger.Error("a void is missing from the audit trail", "grant", g.GrantID, "restock", restock, "by", actor, "err", err)
+	}
 }
 
 func grantFromSink(ctx context.Context, p *Parts, id allocator.GrantID) (wire.Grant, error) {
