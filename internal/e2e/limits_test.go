@@ -77,15 +77,21 @@ func TestLimitsHoldExactlyAcrossServers(t *testing.T) {
 		t.Errorf("outcomes: %v; want %d granted", n, total)
 	}
 	var after []drawn
+	stale := 0
 	for i := range all {
 		if all[i].start <= raised {
 			continue
 		}
 		after = append(after, all[i])
 		if all[i].result.Outcome == wire.DailyLimit {
-			t.Errorf("node %d answered daily_limit at %s to a draw sent at %s; the limit had been raised at %s",
-				all[i].node+1, all[i].end, all[i].start, raised)
+			if stale++; stale <= 5 {
+				t.Errorf("node %d answered daily_limit at %s to a draw sent at %s; the limit had been raised at %s",
+					all[i].node+1, all[i].end, all[i].start, raised)
+			}
 		}
+	}
+	if stale > 0 {
+		t.Errorf("%d draws sent after the limit was raised were answered daily_limit", stale)
 	}
 	neverRefusedWithTokensLeft(t, after)
 	holdsExactly(t, c, db, "tv", grantsOf(t, all))
@@ -98,7 +104,7 @@ func TestLimitsHoldExactlyAcrossServers(t *testing.T) {
 // TestQuotaComesToWhereItIsDrawn puts all load on one server: the others'
 // tokens come over while draws wait for them.
 func TestQuotaComesToWhereItIsDrawn(t *testing.T) {
-	const total, conns = 10_000, 64
+	const total, conns = 10_000, 16
 	c, db := realCluster(t)
 	if err := c.WaitSpread(within(t)); err != nil {
 		t.Fatal(err)
@@ -133,7 +139,7 @@ func TestQuotaComesToWhereItIsDrawn(t *testing.T) {
 // one slice and the last of the day in another, and a draw that needs both is
 // granted all the same.
 func TestLastTokensMeet(t *testing.T) {
-	const rounds = 16
+	const rounds, draws = 16, 6 // more draws than there are tokens, two at each server
 	c, db := realCluster(t)
 	if err := c.WaitSpread(within(t)); err != nil {
 		t.Fatal(err)
@@ -141,12 +147,13 @@ func TestLastTokensMeet(t *testing.T) {
 	type try struct {
 		prize        string
 		total, daily int64
+		atOnce       bool
 	}
 	var tries []try
 	for round := range rounds {
 		for total := range int64(3) {
 			for daily := range int64(3) {
-				tries = append(tries, try{fmt.Sprintf("p%d-%d-%d", total+1, daily+1, round), total + 1, daily + 1})
+				tries = append(tries, try{fmt.Sprintf("p%d-%d-%d", total+1, daily+1, round), total + 1, daily + 1, round%2 == 0})
 			}
 		}
 	}
@@ -160,10 +167,16 @@ func TestLastTokensMeet(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			// Two at each server at once, more than there are tokens.
-			run(6, func(worker int) {
+			one := func(worker int) {
 				l.one(t.Context(), draw{node: worker % len(c.Nodes), prize: tries[i].prize, user: user(worker)})
-			})
+			}
+			if tries[i].atOnce {
+				run(draws, one)
+				continue
+			}
+			for worker := range draws { // in turn, so that each finds the tokens elsewhere
+				one(worker)
+			}
 		}
 	})
 
@@ -178,9 +191,10 @@ func TestLastTokensMeet(t *testing.T) {
 		if try.total <= try.daily {
 			want, refusal = int(try.total), wire.SoldOut
 		}
-		if n := outcomes(byPrize[try.prize]); n[wire.Granted] != want || n[refusal] != 6-want {
-			t.Errorf("total %d, daily limit %d: outcomes %v; want %d granted and then %s", try.total, try.daily, n, want, refusal)
+		if n := outcomes(byPrize[try.prize]); n[wire.Granted] != want || n[refusal] != draws-want {
+			t.Errorf("%+v: outcomes %v; want %d granted and then %s", try, n, want, refusal)
 		}
+		neverRefusedWithTokensLeft(t, byPrize[try.prize])
 		holdsExactly(t, c, db, try.prize, grantsOf(t, byPrize[try.prize]))
 	}
 	verified(t, c)
