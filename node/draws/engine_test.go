@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,6 +225,19 @@ func TestAnOrderThatNobodyWaitsForDoesNoHarm(t *testing.T) {
 	}
 }
 
+// busy answers each answer with another draw.
+type busy struct {
+	e      *Engine
+	enough atomic.Bool
+}
+
+func (b *busy) Answered(d *Draw) {
+	d.Release()
+	if !b.enough.Load() {
+		b.e.Submit(New(1, []byte("bob"), nil, Now()+int64(patience), b))
+	}
+}
+
 func TestRatesAndAsksGoOnUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	w.heard(prize(1), lot(1, 1<<40), prize(1, func(d *allocator.Definition) { d.No, d.ID = 2, "q" }))
@@ -231,26 +245,9 @@ func TestRatesAndAsksGoOnUnderLoad(t *testing.T) {
 	starving := New(2, []byte("ada"), nil, Now()+int64(patience), nil)
 	w.e.Submit(starving)
 
-	// Whenever the loop looks there is something to do.
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		var last *Draw
-		for {
-			select {
-			case <-quit:
-				last.Wait()
-				return
-			default:
-			}
-			d := w.submit("bob", "", patience)
-			if last != nil {
-				last.Wait()
-				last.Release()
-			}
-			last = d
-		}
-	}()
+	// Each answer brings the next draw, so that there is always something to do.
+	b := &busy{e: w.e}
+	w.e.Submit(New(1, []byte("bob"), nil, Now()+int64(patience), b))
 	for i := range 5 {
 		w.note("the ask, again", func(n *allocator.Note) bool { return n.Prize == 2 && n.Need == 1 })
 		t.Logf("ask %d", i+1)
@@ -261,8 +258,7 @@ func TestRatesAndAsksGoOnUnderLoad(t *testing.T) {
 		return w.e.tables[1].rate
 	}
 	w.await("the rate is known", func() bool { return rate() > 0 })
-	close(quit)
-	<-done
+	b.enough.Store(true)
 	w.e.Hear([]allocator.Word{{Kind: allocator.WordDry, Prize: 2, Version: 1}})
 	if a := starving.Wait(); a.Verdict != allocator.SoldOut {
 		t.Fatalf("%+v", a)

@@ -100,7 +100,7 @@ func (l *loop) round(ctx context.Context) (worked bool, err error) {
 	}
 	now := allocator.MicrosOf(l.e.cfg.Clock())
 	l.dates(now)
-	l.writer.Begin(make([]byte, l.e.cfg.Headroom, l.sizeHint()), now, l.days)
+	l.writer.Begin(l.buffer(), now, l.days)
 	proposed := l.compose(now)
 	err = l.commit(ctx)
 	l.settle(proposed, err)
@@ -125,9 +125,17 @@ func (l *loop) gather() bool {
 	return len(w.draws)+len(w.words)+len(w.orders) > 0
 }
 
-func (l *loop) sizeHint() int {
+// buffer returns room for an entry, with the log's headroom. An entry that was
+// proposed belongs to the log; one that stayed empty, since all was refused,
+// makes room for the next.
+func (l *loop) buffer() []byte {
 	const perDraw, perWord = 48, 64
-	return l.e.cfg.Headroom + 64 + perDraw*len(l.work.draws) + perWord*len(l.work.words)
+	headroom := l.e.cfg.Headroom
+	size := headroom + 64 + perDraw*len(l.work.draws) + perWord*len(l.work.words)
+	if buf := l.writer.Bytes(); l.writer.Count() == 0 && cap(buf) >= size {
+		return buf[:headroom]
+	}
+	return make([]byte, headroom, size)
 }
 
 // dates computes today in every zone of the slice.

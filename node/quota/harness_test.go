@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type world struct {
 	arrived chan struct{}
 	now     time.Time // zero: real time
 
+	echo  atomic.Pointer[allocator.Note] // what every word to slice 1 is answered with
 	words chan allocator.To
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -103,6 +105,9 @@ func newWorld(t *testing.T) *world {
 	w.b = NewBank(Config{
 		Log: w, Headroom: headroom, State: w, Clock: w.clock, Retain: time.Hour, Logger: slog.New(slog.DiscardHandler),
 		Slice: func(s allocator.SliceNo, words []allocator.Word) {
+			if n := w.echo.Load(); n != nil && s == 1 {
+				w.b.Hear([]allocator.Note{*n})
+			}
 			for _, word := range words {
 				select {
 				case w.words <- allocator.To{Slice: s, Word: word}:
