@@ -71,7 +71,7 @@ const retryEvery = 25 * time.Millisecond
 // lost reply is a CodeUnknownOutcome. Problems come back as *wire.Problem.
 func (a *Asker) Leader(ctx context.Context, group uint16, method string, safe bool, request, response any) error {
 	for {
-		err := error(NotLeading())
+		err := NotLeading()
 		if server, ok := a.groups.Leader(group); ok {
 			err = a.call(ctx, server, group, method, request, response)
 		}

@@ -1,6 +1,7 @@
 package draws
 
 import (
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestWhoStopsLeadingGivesAllThatWaitsToTheRouter(t *testing.T) {
 		w.stop()
 		w.log.let(c.fate)
 		<-w.ended
-		if err := <-ordered; err != ErrNotLeading {
+		if err := <-ordered; !errors.Is(err, ErrNotLeading) {
 			t.Fatalf("%s: order: %v", c.name, err)
 		}
 		want := map[*Draw]bool{parked: true, queued: true}

@@ -91,6 +91,7 @@ func TestNothingIsRefusedByAServerThatMayNotLead(t *testing.T) {
 
 func TestARefusalBesideAnEntryThatFailedIsRoutedAgain(t *testing.T) {
 	for _, err := range []error{errNotLeader, errUnknown} {
+		unknown := errors.Is(err, errUnknown)
 		w := newWorld(t)
 		w.heard(prize(1), lot(1, 10))
 		w.lead()
@@ -102,10 +103,10 @@ func TestARefusalBesideAnEntryThatFailedIsRoutedAgain(t *testing.T) {
 		granted, repeat := w.submit("cyd", "", patience), w.submit(ada, "r1", patience)
 		w.log.fail(err)
 		w.log.let(fate{applied: true})
-		if got := <-w.rerouted; err == errUnknown && got != repeat || got != granted && got != repeat {
+		if got := <-w.rerouted; unknown && got != repeat || got != granted && got != repeat {
 			t.Fatalf("%v: another draw was rerouted", err)
 		}
-		if err == errUnknown {
+		if unknown {
 			if a := granted.Wait(); a.Failure != UnknownOutcome {
 				t.Fatalf("proposed: %+v", a)
 			}
