@@ -96,8 +96,12 @@ func (r *Router) send(d *draws.Draw) {
 		r.hold(d)
 	case server == r.cfg.Self:
 		r.engines[slice].Submit(d)
-	case d.Hops >= maxHops:
+	case d.Hops >= maxHops && d.Homed:
 		d.Fail(draws.NoLeader)
+	case d.Hops >= maxHops:
+		// A leadership moves. The draw was sent here for one that this server
+		// is about to take up, and any slice will do.
+		r.hold(d)
 	default:
 		r.cfg.Links.Send(server, uint16(slice), d)
 	}

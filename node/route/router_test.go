@@ -240,6 +240,28 @@ func TestADrawTravelsTwoHopsAtMost(t *testing.T) {
 	}
 }
 
+func TestADrawThatTravelledWaitsForTheLeadershipThatIsMovingHere(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.r.Run(ctx)
+	}()
+	defer func() { cancel(); <-done }()
+	e := w.engine(2)
+	w.lead(2, self) // by Raft, but the engine does not run yet
+	w.lead(3, other)
+	d := draw("ada", "", patience)
+	d.Hops = maxHops
+	w.r.Route(2, d)
+	if n := w.r.Held(); n != 1 {
+		t.Fatalf("%d held", n)
+	}
+	w.run(e)
+	w.await("it is there", func() bool { return parked(e) == 1 })
+}
+
 func TestAForwardedDrawStaysOnTheSliceThatItWasSentTo(t *testing.T) {
 	w := newWorld(t)
 	e := w.engine(2)
