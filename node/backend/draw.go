@@ -31,6 +31,9 @@ func (b *Backend) Draw(d *httpapi.Draw) {
 	draw := draws.New(prize.No, d.User, d.RequestID, deadline, nil)
 	p.Router.Start(draw, prize.Homed)
 	answer := draw.Wait()
+	for answer.Failure == draws.NoLeader && p.Router.Retry(draw) {
+		answer = draw.Wait()
+	}
 	draw.Release()
 	fill(d, &answer, p.Clock)
 }

@@ -143,6 +143,22 @@ func (r *Router) leader(slice allocator.SliceNo) (string, bool) {
 	return server, ok && server != r.cfg.Self
 }
 
+// Retry takes back a draw that came back with NoLeader, to route it again a
+// little later: the server that it was sent to has died, and another is about to
+// be elected. It reports false, and leaves the draw, where that is in vain.
+func (r *Router) Retry(d *draws.Draw) bool {
+	if draws.Now()+int64(retryEvery) >= d.Deadline || r.draining.Load() {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped || len(r.held) >= r.cfg.MaxHeld {
+		return false
+	}
+	r.held = append(r.held, d)
+	return true
+}
+
 // hold keeps a draw until its slice has a leader: an election takes less time
 // than clients have patience.
 func (r *Router) hold(d *draws.Draw) {

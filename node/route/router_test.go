@@ -197,6 +197,22 @@ func TestADrawIsHeldUntilItsSliceHasALeader(t *testing.T) {
 	}
 }
 
+func TestADrawWhoseLeaderDiedIsTriedAgainWhileThereIsTime(t *testing.T) {
+	w := newWorld(t)
+	late := draw("ada", "r1", 0)
+	if w.r.Retry(late) {
+		t.Fatal("a draw whose time is up was taken back")
+	}
+	d := draw("ada", "r1", patience)
+	if !w.r.Retry(d) || w.r.Held() != 1 {
+		t.Fatal("a draw with time left was not taken back")
+	}
+	w.r.Drain()
+	if w.r.Retry(draw("ada", "r2", patience)) {
+		t.Fatal("a node that stops took a draw back")
+	}
+}
+
 func TestMoreDrawsThanMayBeHeldAreShed(t *testing.T) {
 	w := newWorld(t)
 	for range 10 {
