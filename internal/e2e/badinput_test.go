@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"database/sql"
 	"io"
 	"net"
 	"net/http"
@@ -85,10 +86,9 @@ func badRequests(token string) []bad {
 	return list
 }
 
-// TestBadInputChangesNothing sends each kind of bad input to real servers. Each
+// badInputChangesNothing sends each kind of bad input to real servers. Each
 // answers with its documented problem, and all counts stay as they were.
-func TestBadInputChangesNothing(t *testing.T) {
-	c, db := realCluster(t)
+func badInputChangesNothing(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 	spec := counter(9)
 	spec.PerUserLimit, spec.DailyLimit, spec.Timezone = new(int64(5)), new(int64(9)), noon()
 	create(t, c, "tv", spec)

@@ -23,26 +23,41 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// realCluster starts three servers that send to a MySQL of their own. Their
-// election timeout is longer than the default: nothing fails here, and a busy
-// machine should not look like a failure.
-func realCluster(t testing.TB) (*testcluster.Cluster, *sql.DB) {
-	t.Helper()
+// TestThreeServers has three servers, which send to one MySQL, show what they
+// promise. Each part has prizes of its own.
+//
+// The election timeout is longer than the default: nothing fails here, and a
+// busy machine should not look like a failure.
+func TestThreeServers(t *testing.T) {
 	database := testcluster.MariaDB(t)
 	db, err := sql.Open("mysql", database.DSN)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	c := testcluster.Start(t, testcluster.Options{MySQL: database.DSN, Election: time.Second})
-	t.Cleanup(func() {
-		for _, n := range c.Nodes {
-			for _, line := range n.Logged("level=ERROR", "panic:", "fatal error:") {
-				t.Errorf("%s logged: %s", n.ID, line)
-			}
+	c := testcluster.Start(t, testcluster.Options{MySQL: database.DSN, Election: 3 * time.Second})
+	for _, part := range []struct {
+		name string
+		test func(*testing.T, *testcluster.Cluster, *sql.DB)
+	}{
+		{"limits hold exactly across servers", limitsHoldExactlyAcrossServers},
+		{"quota comes to where it is drawn", quotaComesToWhereItIsDrawn},
+		{"last tokens meet", lastTokensMeet},
+		{"many prizes at once", manyPrizesAtOnce},
+		{"users get no more than their limit", usersGetNoMoreThanTheirLimit},
+		{"a request id is granted once", aRequestIDIsGrantedOnce},
+		{"a void with restock gives the token back", aVoidWithRestockGivesTheTokenBack},
+		{"days are those of the prize's zone", daysAreThoseOfThePrizesZone},
+		{"bad input changes nothing", badInputChangesNothing},
+		{"operators see the cluster", operatorsSeeTheCluster},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.test(t, c, db) })
+	}
+	for _, n := range c.Nodes {
+		for _, line := range n.Logged("level=ERROR", "panic:", "fatal error:") {
+			t.Errorf("%s logged: %s", n.ID, line)
 		}
-	})
-	return c, db
+	}
 }
 
 // counter returns the definition of a prize without limits.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -17,13 +18,12 @@ import (
 	"tombola/internal/testcluster"
 )
 
-// TestOperatorsSeeTheCluster looks at what operators and their tools ask every
+// operatorsSeeTheCluster looks at what operators and their tools ask every
 // server for.
-func TestOperatorsSeeTheCluster(t *testing.T) {
-	c, _ := realCluster(t)
-	create(t, c, "tv", counter(10))
-	granted(t, c.Client(0), "tv", "ann", "")
-	if err := c.WaitSunk(within(t), "tv"); err != nil {
+func operatorsSeeTheCluster(t *testing.T, c *testcluster.Cluster, _ *sql.DB) {
+	create(t, c, "seen", counter(10))
+	granted(t, c.Client(0), "seen", "ann", "")
+	if err := c.WaitSunk(within(t), "seen"); err != nil {
 		t.Fatal(err)
 	}
 	for i, client := range c.Clients() {

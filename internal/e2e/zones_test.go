@@ -1,14 +1,16 @@
 package e2e_test
 
 import (
+	"database/sql"
 	"testing"
 	"time"
+
+	"tombola/internal/testcluster"
 )
 
-// TestDaysAreThoseOfThePrizesZone grants at one moment in two zones that are 25
+// daysAreThoseOfThePrizesZone grants at one moment in two zones that are 25
 // hours apart, where it is never the same date.
-func TestDaysAreThoseOfThePrizesZone(t *testing.T) {
-	c, db := realCluster(t)
+func daysAreThoseOfThePrizesZone(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 	days := make(map[string]bool)
 	for prize, zone := range map[string]string{"early": "Pacific/Kiritimati", "late": "Pacific/Pago_Pago", "third": "Asia/Shanghai"} {
 		location, err := time.LoadLocation(zone)

@@ -2,10 +2,9 @@ package testcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
-
-	"tombola/httpapi/wire"
 )
 
 // Until asks check again and again until it returns nil. When ctx ends first,
@@ -31,19 +30,17 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 	for i, n := range c.Nodes {
 		client := c.Client(i)
 		err := Until(ctx, func(ctx context.Context) error {
-			if !n.Running() || c.died() != nil {
-				return nil // nothing to wait for; said below
+			if !n.Running() {
+				return nil // looked at below
 			}
-			if ready, err := client.Ready(ctx); err != nil {
-				return err
-			} else if !ready {
-				return fmt.Errorf("%s is not ready", n.ID)
-			}
-			status, err := client.Cluster(ctx)
+			ready, err := client.Ready(ctx)
 			if err != nil {
 				return err
 			}
-			return led(&status)
+			if !ready {
+				return fmt.Errorf("%s is not ready", n.ID)
+			}
+			return c.led(ctx, client)
 		})
 		if err != nil {
 			return fmt.Errorf("testcluster: wait for %s: %w", n.ID, err)
@@ -69,10 +66,14 @@ func (c *Cluster) died() error {
 	return nil
 }
 
-// led returns an error when a group has no leader.
-func led(status *wire.Cluster) error {
+// led returns an error when a group has no leader that the client's node sees.
+func (c *Cluster) led(ctx context.Context, client *Client) error {
+	status, err := client.Cluster(ctx)
+	if err != nil {
+		return err
+	}
 	if len(status.Groups) == 0 {
-		return fmt.Errorf("no groups")
+		return errors.New("no groups")
 	}
 	for _, g := range status.Groups {
 		if g.Leader == "" {
@@ -87,9 +88,6 @@ func (c *Cluster) WaitSpread(ctx context.Context) error {
 	return Until(ctx, func(ctx context.Context) error {
 		status, err := c.Client(0).Cluster(ctx)
 		if err != nil {
-			return err
-		}
-		if err := led(&status); err != nil {
 			return err
 		}
 		slices := len(status.Groups) - 1
