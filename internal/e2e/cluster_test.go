@@ -103,12 +103,17 @@ type row struct {
 	voided               bool
 }
 
-// sendLog waits until MySQL has all of a prize, and returns its rows.
-func sendLog(t testing.TB, c *testcluster.Cluster, db *sql.DB, prize string) map[wire.GrantID]row {
+// sunk waits until MySQL has all that was granted and voided.
+func sunk(t testing.TB, c *testcluster.Cluster) {
 	t.Helper()
-	if err := c.WaitSunk(within(t), prize); err != nil {
-		t.Fatalf("%s: %v", prize, err)
+	if err := c.WaitSunk(within(t)); err != nil {
+		t.Fatal(err)
 	}
+}
+
+// sendLog returns the rows of a prize.
+func sendLog(t testing.TB, db *sql.DB, prize string) map[wire.GrantID]row {
+	t.Helper()
 	found, err := db.QueryContext(t.Context(), "SELECT grant_id, user_id, COALESCE(request_id, ''), day, voided_at IS NOT NULL FROM send_log WHERE prize_id = ?", prize)
 	if err != nil {
 		t.Fatal(err)
@@ -131,9 +136,9 @@ func sendLog(t testing.TB, c *testcluster.Cluster, db *sql.DB, prize string) map
 
 // holdsExactly fails the test unless the send log has the given grants of a
 // prize and no other, and the totals say so too.
-func holdsExactly(t testing.TB, c *testcluster.Cluster, db *sql.DB, prize string, users map[wire.GrantID]string) {
+func holdsExactly(t testing.TB, db *sql.DB, prize string, users map[wire.GrantID]string) {
 	t.Helper()
-	rows := sendLog(t, c, db, prize)
+	rows := sendLog(t, db, prize)
 	for id, user := range users {
 		if r, ok := rows[id]; !ok {
 			t.Errorf("grant %s to %s is not in the send log", id, user)

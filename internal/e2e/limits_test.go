@@ -94,7 +94,8 @@ func limitsHoldExactlyAcrossServers(t *testing.T, c *testcluster.Cluster, db *sq
 		t.Errorf("%d draws sent after the limit was raised were answered daily_limit", stale)
 	}
 	neverRefusedWithTokensLeft(t, after)
-	holdsExactly(t, c, db, "day", grantsOf(t, all))
+	sunk(t, c)
+	holdsExactly(t, db, "day", grantsOf(t, all))
 	verified(t, c)
 	t.Logf("the day's %d took %s, the change %s, the other %d %s; %d draws in all",
 		daily, dailyAt.Round(time.Millisecond), (raised - dailyAt).Round(time.Millisecond), total-daily,
@@ -124,7 +125,8 @@ func quotaComesToWhereItIsDrawn(t *testing.T, c *testcluster.Cluster, db *sql.DB
 		t.Errorf("outcomes: %v; want %d granted, and then sold_out once for each of %d connections", n, total, conns)
 	}
 	neverRefusedWithTokensLeft(t, all)
-	holdsExactly(t, c, db, "near", grantsOf(t, all))
+	sunk(t, c)
+	holdsExactly(t, db, "near", grantsOf(t, all))
 	verified(t, c)
 	if n := repeated(all); n > 0 {
 		t.Errorf("%d draws had to be sent again", n)
@@ -181,6 +183,7 @@ func lastTokensMeet(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 	for i := range all {
 		byPrize[all[i].prize] = append(byPrize[all[i].prize], all[i])
 	}
+	sunk(t, c)
 	for _, try := range tries {
 		want, refusal := int(try.daily), wire.DailyLimit
 		if try.total <= try.daily {
@@ -190,7 +193,7 @@ func lastTokensMeet(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 			t.Errorf("%+v: outcomes %v; want %d granted and then %s", try, n, want, refusal)
 		}
 		neverRefusedWithTokensLeft(t, byPrize[try.prize])
-		holdsExactly(t, c, db, try.prize, grantsOf(t, byPrize[try.prize]))
+		holdsExactly(t, db, try.prize, grantsOf(t, byPrize[try.prize]))
 	}
 	verified(t, c)
 	took := waits(all)
@@ -235,8 +238,9 @@ func manyPrizesAtOnce(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 		}
 		neverRefusedWithTokensLeft(t, byPrize[prizeNo(i)])
 	}
+	sunk(t, c)
 	for i := range prizes {
-		holdsExactly(t, c, db, prizeNo(i), grantsOf(t, byPrize[prizeNo(i)]))
+		holdsExactly(t, db, prizeNo(i), grantsOf(t, byPrize[prizeNo(i)]))
 	}
 	verified(t, c)
 	t.Logf("%d prizes were created in %s; %d draws in %s", prizes, created.Round(time.Millisecond), len(draws), all[len(all)-1].end.Round(time.Millisecond))

@@ -23,9 +23,7 @@ import (
 func operatorsSeeTheCluster(t *testing.T, c *testcluster.Cluster, _ *sql.DB) {
 	create(t, c, "seen", counter(10))
 	granted(t, c.Client(0), "seen", "ann", "")
-	if err := c.WaitSunk(within(t), "seen"); err != nil {
-		t.Fatal(err)
-	}
+	sunk(t, c)
 	for i, client := range c.Clients() {
 		t.Run(c.Nodes[i].ID, func(t *testing.T) {
 			status, err := client.Cluster(within(t))
@@ -134,9 +132,7 @@ func TestEachServerLeadsItsShare(t *testing.T) {
 		t.Errorf("after the restart: %+v, before it %+v", r, before)
 	}
 	answered(t, c.Client(1), "tv", "cem", "r1", wire.Granted)
-	if err := c.WaitSunk(within(t), "tv"); err != nil {
-		t.Fatal(err)
-	}
+	sunk(t, c)
 	verified(t, c)
 	if err := c.Stop(within(t)); err != nil {
 		t.Error(err)

@@ -40,7 +40,8 @@ func usersGetNoMoreThanTheirLimit(t *testing.T, c *testcluster.Cluster, db *sql.
 		}
 		once[user] = true
 	}
-	holdsExactly(t, c, db, "each", grants)
+	sunk(t, c)
+	holdsExactly(t, db, "each", grants)
 	verified(t, c)
 	t.Logf("%d draws in %s", len(all), time.Since(l.began).Round(time.Millisecond))
 }
@@ -88,7 +89,8 @@ func aRequestIDIsGrantedOnce(t *testing.T, c *testcluster.Cluster, db *sql.DB) {
 	if len(grants) != requests || first != requests {
 		t.Errorf("%d requests were granted, %d as new; want %d", len(grants), first, requests)
 	}
-	holdsExactly(t, c, db, "same", grantsOf(t, all))
+	sunk(t, c)
+	holdsExactly(t, db, "same", grantsOf(t, all))
 
 	repeats := func(when string, refusal wire.Outcome) {
 		t.Helper()
@@ -178,7 +180,8 @@ func aVoidWithRestockGivesTheTokenBack(t *testing.T, c *testcluster.Cluster, db 
 		t.Errorf("ann's grants are %+v, %v; want the second, then the voided first", got, err)
 	}
 
-	rows := sendLog(t, c, db, "back")
+	sunk(t, c)
+	rows := sendLog(t, db, "back")
 	if g, err := c.Client(1).Grant(within(t), bob.GrantID); err != nil || g.State != wire.StateVoided || g.VoidedAt < g.GrantedAt {
 		t.Errorf("once the sink has it, the voided grant is %+v, %v; want when it was voided", g, err)
 	}

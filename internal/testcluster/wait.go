@@ -104,20 +104,20 @@ func (c *Cluster) WaitSpread(ctx context.Context) error {
 	})
 }
 
-// WaitSunk waits until the sink has all events of a prize.
-func (c *Cluster) WaitSunk(ctx context.Context, prize string) error {
+// WaitSunk waits until the sink has all events of all slices.
+func (c *Cluster) WaitSunk(ctx context.Context) error {
 	return Until(ctx, func(ctx context.Context) error {
-		p, err := c.Client(0).Prize(ctx, prize)
+		status, err := c.Client(0).Cluster(ctx)
 		if err != nil {
 			return err
 		}
-		for _, s := range p.Slices {
-			if s.Error != "" {
-				return fmt.Errorf("slice %d: %s", s.Slice, s.Error)
+		for _, g := range status.Groups {
+			switch {
+			case g.Error != "":
+				return fmt.Errorf("%s: %s", g.Name, g.Error)
+			case g.Outbox.Lag > 0:
+				return fmt.Errorf("%d events of %s are not in the sink %s", g.Outbox.Lag, g.Name, g.Outbox.SinkError)
 			}
-		}
-		if p.Outbox > 0 {
-			return fmt.Errorf("%d events are not in the sink", p.Outbox)
 		}
 		return nil
 	})
