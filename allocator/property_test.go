@@ -43,7 +43,6 @@ func TestAnySchedule(t *testing.T) {
 type schedule struct {
 	world *world
 	rt    *rapid.T
-	asks  int
 }
 
 func pick[T any](rt *rapid.T, label string, values ...T) T {

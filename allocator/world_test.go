@@ -46,12 +46,11 @@ type site struct {
 
 // ask is a client's draw.
 type ask struct {
-	prize  PrizeNo
-	user   string
-	id     string
-	final  bool
-	out    Outcome
-	events []string
+	prize PrizeNo
+	user  string
+	id    string
+	final bool
+	out   Outcome
 }
 
 // parcel is an encoded message on its way. to is 0 for the bank.

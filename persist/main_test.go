@@ -35,7 +35,7 @@ func onEach(t *testing.T, test func(t *testing.T, db *database)) {
 func newDatabase(t testing.TB, driver string) *database {
 	t.Helper()
 	cfg := persist.Config{Driver: driver, ClusterID: "c-1"}
-	source := ""
+	var source string
 	if driver == persist.DriverSQLite {
 		// A name that has to be escaped in a URL.
 		folder := filepath.Join(t.TempDir(), "new folder")

@@ -21,7 +21,7 @@ type Release struct {
 	Burst     int64 `json:"burst"` // tokens that may gather while nobody draws
 }
 
-// The kinds of prizes.
+// KindCounter is the kind of prizes whose tokens are all alike.
 const KindCounter = "counter"
 
 // The statuses of a prize. An operator sets the first three; a deleted prize

@@ -89,7 +89,7 @@ func (l *loop) report(d decision) {
 		return
 	}
 	l.reported, l.reportedAt = d.report, l.looks
-	l.m.options.Logger.Log(context.Background(), d.level, d.report)
+	l.m.options.Logger.Log(context.Background(), d.level, "no cluster yet", "why", d.report)
 }
 
 // warnOfOthers logs, once each, servers of other clusters.

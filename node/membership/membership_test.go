@@ -3,6 +3,7 @@ package membership
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -351,7 +352,7 @@ func TestCloseEndsAwait(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-got; err != ErrClosed {
+	if err := <-got; !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -170,11 +170,7 @@ func (m *machine) Check(t *rapid.T) {
 
 func TestOutboxBehavesLikeASlice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "model")
-		if err != nil {
-			rt.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
+		dir := t.TempDir()
 		m := newMachine(rt, dir)
 		defer func() { _ = m.outbox.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){

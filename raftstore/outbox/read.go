@@ -194,8 +194,9 @@ func (o *Outbox) readView(v *view, maxRecords, maxBytes int, b *Batch) error {
 func (o *Outbox) fill(v *view, maxRecords, maxBytes int, b *Batch) error {
 	at := mark{seq: b.seq, off: b.off}
 	if b.at != v.segment || b.seq != b.First {
-		index, err := v.index, error(nil)
+		index := v.index
 		if v.full {
+			var err error
 			if index, err = o.loadIndex(v); err != nil {
 				return err
 			}

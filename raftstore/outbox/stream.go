@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -170,7 +171,7 @@ func (d *decoder) chunk() ([][]byte, error) {
 // noEOF turns an end at a boundary into one in the middle: the stream promised
 // more.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
