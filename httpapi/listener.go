@@ -16,6 +16,7 @@ import (
 // an answer that a client understands.
 type guarded struct {
 	net.Listener
+	limits Limits
 	full   func() bool
 	refuse func(net.Conn)
 	once   sync.Once
@@ -30,6 +31,7 @@ func (s *Server) guard(srv *fasthttp.Server, ln net.Listener) net.Listener {
 	}
 	g := &guarded{
 		Listener: ln,
+		limits:   s.limits,
 		full:     func() bool { return int(srv.GetOpenConnectionsCount()) >= s.limits.Connections },
 		refuse: func(c net.Conn) {
 			s.meters.refused.Inc()
@@ -48,8 +50,11 @@ func (s *Server) guard(srv *fasthttp.Server, ln net.Listener) net.Listener {
 func (g *guarded) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
-		if err != nil || !g.full() {
-			return c, err
+		switch {
+		case err != nil:
+			return nil, err
+		case !g.full():
+			return &patient{Conn: c, idle: g.limits.Idle, read: g.limits.Read}, nil
 		}
 		g.refuse(c)
 	}

@@ -1,0 +1,37 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"tombola/httpapi"
+)
+
+func TestAConnectionOpenedAheadClosesWithoutAWord(t *testing.T) {
+	_, addr := listen(t, newFake(), func(c *httpapi.Config) { c.Limits.Idle = 50 * time.Millisecond })
+	got, err := io.ReadAll(dial(t, addr))
+	if err != nil || len(got) != 0 {
+		t.Fatalf("an unused connection was told %q, %v", got, err)
+	}
+}
+
+func TestAConnectionOpenedAheadMayWaitLongerThanARequest(t *testing.T) {
+	const read = 10 * time.Millisecond
+	_, addr := listen(t, newFake(), func(c *httpapi.Config) { c.Limits = httpapi.Limits{Read: read, Idle: time.Minute} })
+	c := dial(t, addr)
+	<-time.After(5 * read) // what is tested is that this passes unnoticed
+	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: t\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("status %d", response.StatusCode)
+	}
+}
