@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -16,7 +17,37 @@ import (
 type patient struct {
 	net.Conn
 	begun      bool
+	linger     bool // wait at Close for what the client still sends
 	idle, read time.Duration
+}
+
+// How much of a body that is too large is read before the connection closes,
+// and for how long.
+const (
+	lingerBytes = 16 << 20
+	lingerTime  = time.Second
+)
+
+// lingerOn has a connection wait at its close: a client that is still sending
+// would have its connection reset, and never see the answer.
+func lingerOn(c net.Conn) {
+	if session, ok := c.(*tls.Conn); ok {
+		c = session.NetConn()
+	}
+	if p, ok := c.(*patient); ok {
+		p.linger = true
+	}
+}
+
+// Close implements net.Conn.
+func (p *patient) Close() error {
+	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok && p.linger {
+		p.linger = false
+		if half.CloseWrite() == nil && p.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.CopyN(io.Discard, p.Conn, lingerBytes)
+		}
+	}
+	return p.Conn.Close()
 }
 
 // SetReadDeadline implements net.Conn. Before the first byte the idle limit

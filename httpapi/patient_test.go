@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net/http"
 	"testing"
@@ -34,4 +35,20 @@ func TestAConnectionOpenedAheadMayWaitLongerThanARequest(t *testing.T) {
 	if response.StatusCode != http.StatusOK {
 		t.Fatalf("status %d", response.StatusCode)
 	}
+}
+
+func TestABodyMuchTooLargeIsAnsweredNotReset(t *testing.T) {
+	_, addr := listen(t, newFake(), func(c *httpapi.Config) { c.Limits.Read = 10 * time.Second })
+	for range 20 {
+		body := bytes.Repeat([]byte("x"), 4<<20)
+		response, err := http.Post("http://"+addr+"/v1/prizes/car/draw", "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Fatalf("status %d", response.StatusCode)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }

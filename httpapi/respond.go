@@ -107,6 +107,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 		p = &wire.Problem{Code: wire.CodeHeaderTooLarge, Detail: "the header is larger than " + strconv.Itoa(s.limits.Header) + " bytes"}
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		p = &wire.Problem{Code: wire.CodeTooLarge, Detail: "the body is larger than this call takes"}
+		lingerOn(ctx.Conn())
 	case errors.As(err, &timeout) && timeout.Timeout():
 		p = &wire.Problem{Code: wire.CodeRequestTimeout, Detail: "the request did not arrive in time"}
 	}
