@@ -13,6 +13,11 @@ func (s *Slice) Sunk() uint64 { return s.sunk }
 // EntryWriter.Begin wants their dates. The caller must not change it.
 func (s *Slice) Zones() []string { return s.zones }
 
+// Clock returns the time of the next entry whose leader's clock says now. The
+// dates of an entry are those of this time, so that a grant's date is always
+// that of its instant.
+func (s *Slice) Clock(now Micros) Micros { return clamp(s.now, now) }
+
 // Definition returns what the slice knows of a prize.
 func (s *Slice) Definition(no PrizeNo) (Definition, bool) {
 	p := s.prize(no)

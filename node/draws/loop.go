@@ -138,9 +138,13 @@ func (l *loop) buffer() []byte {
 	return make([]byte, headroom, size)
 }
 
-// dates computes today in every zone of the slice.
+// dates computes today in every zone of the slice, at the time that an entry
+// of now will have.
 func (l *loop) dates(now allocator.Micros) {
-	l.e.cfg.State.Read(func(s *allocator.Slice) { l.zones = append(l.zones[:0], s.Zones()...) })
+	l.e.cfg.State.Read(func(s *allocator.Slice) {
+		now = s.Clock(now)
+		l.zones = append(l.zones[:0], s.Zones()...)
+	})
 	var err error
 	if l.days, err = l.e.cfg.Dates.Days(now, l.zones, l.days); err != nil && err.Error() != l.badZone {
 		l.badZone = err.Error()
@@ -275,7 +279,7 @@ func (l *loop) welcome(s *allocator.Slice, proposed []*Draw) []*Draw {
 		}
 		l.touch(word.Prize)
 		room := int64(max(0, maxEntryDraws-len(proposed)))
-		for _, d := range e.take(t, min(l.tokensWith(s, word.Prize), room)) {
+		for _, d := range e.take(t, min(l.tokensWith(s, word.Prize, l.work.said), room)) {
 			l.writer.Draw(d.Prize, d.User(), d.RequestID())
 			proposed = append(proposed, d)
 		}
@@ -284,13 +288,13 @@ func (l *loop) welcome(s *allocator.Slice, proposed []*Draw) []*Draw {
 }
 
 // tokensWith returns how many draws of a prize there are tokens for, once the
-// entry's lots are in.
-func (l *loop) tokensWith(s *allocator.Slice, no allocator.PrizeNo) int64 {
+// lots among the words are in.
+func (l *loop) tokensWith(s *allocator.Slice, no allocator.PrizeNo, words []allocator.Word) int64 {
 	day, limited := s.DayPurse(no, l.days)
 	stock := s.Tokens(no, allocator.Purse{})
 	days := s.Tokens(no, day)
-	for i := range l.work.said {
-		w := &l.work.said[i]
+	for i := range words {
+		w := &words[i]
 		switch {
 		case w.Prize != no || w.Kind != allocator.WordLot:
 		case w.Purse.IsStock():

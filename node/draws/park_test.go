@@ -226,3 +226,38 @@ func TestWhatIsKnownAlreadyNeedsNoEntry(t *testing.T) {
 		t.Fatalf("entries of %v", entries)
 	}
 }
+
+func TestADrawThatComesWithALotNeedNotWaitForTheNextCount(t *testing.T) {
+	w := newWorld(t)
+	w.heard(prize(1), prize(1, func(d *allocator.Definition) { d.No, d.ID = 2, "q" }),
+		allocator.Word{Kind: allocator.WordLot, Prize: 2, N: 1, Tokens: 10})
+	w.setClock(time.Now()) // it stands still: nothing is counted
+	w.lead()
+	w.log.hold()
+	busy := New(2, []byte("bob"), nil, Now()+int64(patience), nil)
+	w.e.Submit(busy)
+	<-w.log.arrived
+	// The draw meets an empty purse in the very round that brings tokens.
+	w.e.Hear([]allocator.Word{lot(1, 3)})
+	d := w.submit("ada", "", patience/10)
+	w.log.let(fate{applied: true})
+	if a := d.Wait(); a.Verdict != allocator.Granted {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestAGrantsDateIsThatOfItsInstant(t *testing.T) {
+	w := newWorld(t)
+	// The last leader's clock was a second ahead, and past midnight.
+	midnight := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	w.setClock(midnight.Add(time.Second / 2))
+	w.heard(prize(1), lot(1, 3))
+	w.setClock(midnight.Add(-time.Second / 2))
+	w.lead()
+	a := w.draw("ada", "")
+	var g allocator.Grant
+	w.state.Read(func(s *allocator.Slice) { g, _ = s.Grant(a.Seq) })
+	if a.Verdict != allocator.Granted || g.Day != allocator.DayOf(g.At.Time()) {
+		t.Fatalf("%+v: granted on %s, at %s", a, g.Day, g.At.Time())
+	}
+}

@@ -11,10 +11,12 @@ import (
 const askEvery = 30 * time.Millisecond
 
 // tell sends the bank the notes that a round gave rise to: answers to its
-// words, and asks for tokens.
+// words, and asks for tokens. Draws that were parked beside a lot that has more
+// than those before them needed are taken up again.
 func (l *loop) tell() {
 	e, now := l.e, l.e.cfg.Clock()
 	var notes []allocator.Note
+	var again []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -23,7 +25,14 @@ func (l *loop) tell() {
 		}
 		for _, t := range l.touched {
 			t.touched = false
+			if len(t.parked) > 0 {
+				again = append(again, e.take(t, l.tokensWith(s, t.prize, nil))...)
+			}
 			notes = l.asks(s, t, now, notes)
+		}
+		if len(again) > 0 {
+			e.queue = append(again, e.queue...)
+			e.signal()
 		}
 	})
 	l.touched = l.touched[:0]
