@@ -38,7 +38,7 @@ type vault struct {
 	closed Day        // dates before this one are closed for good
 	queue  []SliceNo  // slices whose draws wait for tokens, in order of asking
 	shrink shrink
-	ended  Micros // when an operator ended it, 0 where none has
+	ended  Micros // when an operator's change left it over, 0 where none has
 	bucket bucket
 	op     Operation // the last change
 	// probation is the change that set a user limit where there was none, while

@@ -19,7 +19,7 @@ func (b *Bank) change(c *Change) ChangeOutcome {
 	old := v.def
 	v.def = merged(old, c)
 	v.def.Version++
-	switch ended := v.def.Status >= StatusEnded; {
+	switch ended := v.def.Status >= StatusEnded || v.def.EndsAt != 0 && v.def.EndsAt <= b.now; {
 	case !ended:
 		v.ended = 0
 	case v.ended == 0:
@@ -162,7 +162,10 @@ func (b *Bank) archive(no PrizeNo) {
 
 // over reports whether the prize had ended at the instant at.
 func (v *vault) over(at Micros) bool {
-	return v.ended != 0 && v.ended <= at || v.def.EndsAt != 0 && v.def.EndsAt <= at
+	if v.ended != 0 {
+		return v.ended <= at // not before, though its end be set to a time long ago
+	}
+	return v.def.EndsAt != 0 && v.def.EndsAt <= at
 }
 
 func merged(def Definition, c *Change) Definition {

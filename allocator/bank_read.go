@@ -61,6 +61,17 @@ type VaultState struct {
 	Target int64
 }
 
+// Settled reports whether a change holds on every slice, or has failed. A
+// later change that took its place says nothing about it where it failed, so
+// then every slice must have what came before, and no recall be under way.
+func (st *VaultState) Settled(change *ChangeOutcome) bool {
+	op := &st.Operation
+	if op.Number < change.Operation || op.State == OperationPending {
+		return false
+	}
+	return op.Number == change.Operation || len(st.Behind) == 0 && st.Target == 0
+}
+
 // State returns a prize as the bank keeps it.
 func (b *Bank) State(no PrizeNo) (VaultState, bool) {
 	v := b.vault(no)

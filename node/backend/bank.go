@@ -228,8 +228,7 @@ func (b *Backend) answerChange(ctx context.Context, _ uint16, c allocator.Change
 	}
 	err = bank.Loop.Await(wait, func(s *allocator.Bank) bool {
 		r.Vault, _ = s.State(r.Outcome.Prize)
-		op := r.Vault.Operation
-		r.Settled = op.Number >= r.Outcome.Operation && op.State != allocator.OperationPending
+		r.Settled = r.Vault.Settled(&r.Outcome)
 		return r.Settled
 	})
 	if err != nil {
