@@ -73,6 +73,9 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	s.Machine = machine.NewSlice(allocator.SliceConfig{
 		Slice: no, Slices: n.cluster.Slices, Key: allocator.HashKeyOf(n.cluster.Key),
 	}, box, n.learnFromSlice)
+	if !n.sharedSink() {
+		s.Machine.CarryAll() // this server's sink begins with the first event
+	}
 	s.Engine = draws.NewEngine(draws.Config{
 		Slice: no, Log: lateLog{&s.Group}, Headroom: raftstore.EntryHeadroom, NotDone: notDone,
 		Clock: n.clock, Bank: n.post.notes, State: s.Machine, Dates: n.dates, Router: n.router,

@@ -19,6 +19,7 @@ type Slice struct {
 	cfg   allocator.SliceConfig
 	box   *outbox.Outbox
 	heard func(*allocator.Slice, []allocator.PrizeNo)
+	whole bool // images carry all events that are kept
 
 	mu    sync.RWMutex
 	state *allocator.Slice
@@ -35,6 +36,12 @@ type Slice struct {
 func NewSlice(cfg allocator.SliceConfig, box *outbox.Outbox, heard func(*allocator.Slice, []allocator.PrizeNo)) *Slice {
 	return &Slice{cfg: cfg, box: box, heard: heard, state: allocator.NewSlice(cfg)}
 }
+
+// CarryAll has images carry every event that the outbox keeps, not only those
+// that the sink has not confirmed. It is for servers that each have a sink of
+// their own: what one sink has confirmed, another's still lacks. It is called
+// before the slice's group is opened.
+func (m *Slice) CarryAll() { m.whole = true }
 
 // Read calls f with the committed state. f must be quick and keep nothing.
 func (m *Slice) Read(f func(*allocator.Slice)) {
@@ -88,7 +95,7 @@ func (m *Slice) keep(events []allocator.Event) error {
 func (m *Slice) Snapshot() (raftstore.Image, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &sliceImage{state: m.state.Freeze(), box: m.box}, nil
+	return &sliceImage{state: m.state.Freeze(), box: m.box, whole: m.whole}, nil
 }
 
 // Restore replaces the state by an image's, and catches the outbox up with the
@@ -118,6 +125,7 @@ func (m *Slice) Restore(r io.Reader) error {
 type sliceImage struct {
 	state *allocator.SliceImage
 	box   *outbox.Outbox
+	whole bool
 }
 
 func (i *sliceImage) Persist(w io.Writer) error {
@@ -130,7 +138,11 @@ func (i *sliceImage) Persist(w io.Writer) error {
 		return fmt.Errorf("machine: persist slice: %w", err)
 	}
 	// What was trimmed meanwhile is in the sink, be it all that there was.
-	from := min(max(i.state.Sunk()+1, i.box.First()), i.state.Last()+1)
+	from := i.box.First()
+	if !i.whole {
+		from = max(from, i.state.Sunk()+1)
+	}
+	from = min(from, i.state.Last()+1)
 	if err := i.box.StreamTo(w, from, i.state.Last()); err != nil {
 		return fmt.Errorf("machine: persist events: %w", err)
 	}

@@ -219,6 +219,21 @@ func TestAnEmptyReplicaIsCaughtUpWithTheEventsThatTheSinkLacks(t *testing.T) {
 	}
 }
 
+func TestAReplicaWithASinkOfItsOwnIsGivenAllEvents(t *testing.T) {
+	m := NewSlice(cfg, open(t, t.TempDir()), nil)
+	m.CarryAll()
+	apply(t, m, entries())
+	box := open(t, t.TempDir())
+	late := NewSlice(cfg, box, nil)
+	if err := late.Restore(bytes.NewReader(image(t, m))); err != nil {
+		t.Fatal(err)
+	}
+	// Another server's sink has confirmed four events: this one's has none.
+	if box.First() != 1 || box.Last() != events {
+		t.Fatalf("outbox from %d to %d, want 1 to %d", box.First(), box.Last(), events)
+	}
+}
+
 func TestAnImageIsOfTheMomentItWasTaken(t *testing.T) {
 	m := NewSlice(cfg, open(t, t.TempDir()), nil)
 	log := entries()
