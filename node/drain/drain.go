@@ -50,6 +50,7 @@ const (
 	confirm     = time.Second            // how often the slice is told, and told again if that failed
 	backoff     = 50 * time.Millisecond  // after a failure, doubled up to
 	maxBackoff  = 2 * time.Second
+	answerWait  = 30 * time.Second // for the checkpoint, as long as the sink itself waits for a statement of a batch
 	remindEvery = 30 * time.Second // how often a failure that goes on is logged
 )
 
@@ -115,7 +116,7 @@ func (d *Drain) Run(ctx context.Context) {
 // is not this slice's history, so that it is no better once the slice has
 // granted as much. Only a checkpoint that somebody set back is.
 func (d *Drain) session(ctx context.Context, ahead *uint64) error {
-	at, err := d.cfg.Sink.Checkpoint(ctx, uint16(d.cfg.Slice))
+	at, err := d.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,6 +171,15 @@ func (d *Drain) session(ctx context.Context, ahead *uint64) error {
 		at = batch.Next() - 1
 		d.reached(at)
 	}
+}
+
+// checkpoint asks the sink where it is. A database whose machine has vanished
+// says nothing at all, and is not to be waited for: another may have its
+// address by now.
+func (d *Drain) checkpoint(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	return d.cfg.Sink.Checkpoint(ctx, uint16(d.cfg.Slice))
 }
 
 // gather waits for events, and a little longer for more of them. It reports

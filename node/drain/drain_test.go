@@ -379,3 +379,32 @@ func TestASliceThatDidNotHearIsToldAgain(t *testing.T) {
 	// No event comes any more.
 	w.await("the slice is told", func() bool { return w.confirmed() == 10 })
 }
+
+// deadlines is a sink that tells by when its checkpoint must be there.
+type deadlines struct {
+	fakeSink
+	by chan time.Time
+}
+
+func (s *deadlines) Checkpoint(ctx context.Context, _ uint16) (uint64, error) {
+	by, _ := ctx.Deadline()
+	s.by <- by
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func TestASinkThatSaysNothingIsNotWaitedForForEver(t *testing.T) {
+	s := &deadlines{by: make(chan time.Time)}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		New(Config{Slice: 1, Sink: s, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
+	}()
+	by := <-s.by
+	stop()
+	<-ended
+	if by.IsZero() || time.Until(by) > time.Minute {
+		t.Fatalf("asked for the checkpoint until %s", by)
+	}
+}
