@@ -54,35 +54,42 @@ func Dev(ctx context.Context, d config.DevOptions, logger *slog.Logger, out io.W
 		case err := <-failed:
 			return fmt.Errorf("node: stopped by a fault: %w", err)
 		case err := <-ready:
-			if err != nil && ctx.Err() == nil {
-				return err
+			if err == nil {
+				greet(out, d, token)
 			}
-			greet(out, d, token)
 		}
 	}
 }
 
-// devPrize waits for the cluster and creates the prize demo.
+// devPrize waits for the cluster and creates the prize demo, unless it is there
+// from last time. It tries until ctx ends: a slow machine is no reason to stop.
 func devPrize(ctx context.Context, nodes []*Node) error {
-	const patience = 30 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	const every = 20 * time.Millisecond
 	for _, n := range nodes {
 		for !n.backend.Ready(ctx).Ready {
 			select {
 			case <-ctx.Done():
-				return fmt.Errorf("node: the cluster is not up after %s: %w", patience, ctx.Err())
-			case <-time.After(20 * time.Millisecond):
+				return ctx.Err()
+			case <-time.After(every):
 			}
 		}
 	}
 	spec := wire.PrizeSpec{Kind: wire.KindCounter, Total: 1000, Timezone: wire.DefaultTimezone}
-	_, _, err := nodes[0].backend.PutPrize(ctx, "demo", spec, wire.Change{Actor: "dev", IfAbsent: true})
-	var problem *wire.Problem
-	if errors.As(err, &problem) && problem.Code == wire.CodePreconditionFailed {
-		return nil // it is there from last time
+	for {
+		tryCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, _, err := nodes[0].backend.PutPrize(tryCtx, "demo", spec, wire.Change{Actor: "dev", IfAbsent: true})
+		cancel()
+		var problem *wire.Problem
+		if err == nil || errors.As(err, &problem) && problem.Code == wire.CodePreconditionFailed {
+			return nil
+		}
+		nodes[0].log.Warn("the prize demo could not be created yet", "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(every):
+		}
 	}
-	return err
 }
 
 func openDev(ctx context.Context, d config.DevOptions, token string, logger *slog.Logger) ([]*Node, error) {

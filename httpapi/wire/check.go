@@ -7,7 +7,8 @@ import (
 
 // Limits on prize definitions.
 const (
-	MaxTotal        int64 = 1e12 // also of the daily limit and of a burst
+	MaxTotal        int64 = 1e12 // also of the daily limit
+	MaxBurst        int64 = 1e9
 	MaxPerUserLimit int64 = 1e9
 	MaxRate               = 1e9 * PerSecond
 	DefaultTimezone       = "UTC"
@@ -38,8 +39,8 @@ func (s *PrizeSpec) Check() error {
 		return nil
 	case s.Release.PerSecond < 1 || s.Release.PerSecond > MaxRate:
 		return InvalidField("release.per_second", "must be more than 0 and at most %s", MaxRate)
-	case s.Release.Burst < 1 || s.Release.Burst > MaxTotal:
-		return InvalidField("release.burst", "must be between 1 and %d", MaxTotal)
+	case s.Release.Burst < 1 || s.Release.Burst > MaxBurst:
+		return InvalidField("release.burst", "must be between 1 and %d", MaxBurst)
 	}
 	return nil
 }
