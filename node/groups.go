@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -113,14 +114,23 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 			}
 		}
 	}
+	logDir := filepath.Join(n.groupDir(no), "raft")
+	// The mark is beside the identity, away from what it is the mark of.
+	mark := filepath.Join(n.cfg.Data, "created-"+strconv.Itoa(int(no)))
+	if err := checkLog(mark, logDir); err != nil {
+		return nil, err
+	}
 	g, err := raftstore.Open(raftstore.Options{
-		Group: no, Dir: filepath.Join(n.groupDir(no), "raft"), Local: n.members.ServerID(),
+		Group: no, Dir: logDir, Local: n.members.ServerID(),
 		Advertise: n.cfg.Advertise.Cluster, Layer: n.mux.StreamLayer(no), Resolve: n.members.Resolve,
 		Machine: m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
 		Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)
+	}
+	if err := markCreated(mark); err != nil {
+		return nil, errors.Join(err, g.Shutdown(n.ctx))
 	}
 	g.Prefer(servers[0])
 	return g, nil
