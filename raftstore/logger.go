@@ -69,6 +69,19 @@ func handoverMessage(msg string) bool {
 	return strings.HasPrefix(msg, "peer has newer term, stopping replication")
 }
 
+// electionMessage reports whether Raft says msg, as a warning, of an election:
+// that is how every group begins, and goes on without a server that stops.
+func electionMessage(msg string) bool {
+	for _, prefix := range []string{
+		"heartbeat timeout reached", "Election timeout reached", "rejecting vote request", "rejecting pre-vote request",
+	} {
+		if strings.HasPrefix(msg, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *logState) due(msg string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,6 +118,9 @@ func (l *hcLogger) Log(level hclog.Level, msg string, args ...any) {
 			return
 		}
 		to = slog.LevelWarn
+	}
+	if electionMessage(msg) {
+		to = min(to, slog.LevelInfo)
 	}
 	if !l.out.Enabled(context.Background(), to) {
 		return

@@ -259,3 +259,13 @@ func TestRaftsMessagesFindTheirLevel(t *testing.T) {
 		t.Errorf("not quiet: %s", got)
 	}
 }
+
+func TestAnElectionIsNoWarning(t *testing.T) {
+	var out strings.Builder
+	log := newHCLogger(slog.New(slog.NewTextHandler(&out, nil)))
+	log.Warn("heartbeat timeout reached, starting election", "last-leader-id", "")
+	log.Warn("failed to contact quorum of nodes, stepping down")
+	if text := out.String(); !strings.Contains(text, "level=INFO msg=\"raft: heartbeat") || !strings.Contains(text, "level=WARN msg=\"raft: failed to contact quorum") {
+		t.Errorf("logged:\n%s", text)
+	}
+}

@@ -88,5 +88,5 @@ median() { sort -n "$1" | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 echo "medians: noop $(median "$dir/noop.rates")/s, tombola $(median "$dir/tombola.rates")/s, ratio $(
 	echo "$(median "$dir/tombola.rates") $(median "$dir/noop.rates")" | awk '{printf "%.2f", $1 / $2}'
 )"
-grep -hcE 'starting election|stepping down' "$dir"/n?.log | awk '{n += $1} END {print "elections and step-downs in the logs:", n}'
+grep -hcE "starting election|stepping down" "$dir"/n?.log | awk '{n += $1} END {print "elections and step-downs in the logs:", n}'
 "$dir/tombola" verify || true
