@@ -58,9 +58,10 @@ func sensible(t *Time) bool {
 }
 
 // knownZone reports whether name is a zone that means the same on every server:
-// "Local" does not, and the zones under right/ count leap seconds.
+// "Local" and the files localtime and posixrules of many a system's zones do
+// not, and the zones under right/ count leap seconds.
 func knownZone(name string) bool {
-	if name == "" || name == "Local" || len(name) > maxTimezone ||
+	if name == "" || name == "Local" || name == "localtime" || name == "posixrules" || len(name) > maxTimezone ||
 		strings.HasPrefix(name, "right/") || strings.HasPrefix(name, "posix/") {
 		return false
 	}
