@@ -136,6 +136,29 @@ func TestOverloadEndsAfterTheLastRetry(t *testing.T) {
 	}
 }
 
+func TestNoNewTryBeginsOnceTheTimeIsUp(t *testing.T) {
+	asked := 0
+	url := serveFunc(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		<-time.After(60 * time.Millisecond)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"code":"no_leader","detail":"nobody leads"}`))
+	})
+	run(t, "verify", "--timeout", "100ms", "--server", url).want(t, ExitRefused, "tombola: no_leader: nobody leads\n")
+	if asked != 2 {
+		t.Errorf("asked %d times within 100ms of tries that take 60ms each, want 2", asked)
+	}
+}
+
+func TestAReadThatFailedIsNotSaidToHaveBeenDone(t *testing.T) {
+	lost := serve(t, reply{})
+	r := run(t, "prize", "show", "tv", "--server", lost.URL)
+	r.want(t, ExitUnreachable, "no server could be reached")
+	if strings.Contains(r.errOut, "may or may not have been done") {
+		t.Errorf("a read: %q", r.errOut)
+	}
+}
+
 func TestWhatMayNotBeDoneTwiceIsNotSentAgainAfterALoss(t *testing.T) {
 	for _, args := range [][]string{
 		{"prize", "delete", "tv"},

@@ -26,6 +26,9 @@ const (
 //   - 504, or a connection lost after the request was sent, mean that nobody
 //     knows: only a repeatable call is sent again.
 //
+// No new try begins once the tries have taken as long as one server may take to
+// answer: a cluster without a majority makes each of them wait its full time.
+//
 // The error is a *wire.Problem for what a server refused, and wraps
 // errUnreachable where none could be asked.
 func (c *client) do(ctx context.Context, req call) (*answer, error) {
@@ -36,10 +39,11 @@ func (c *client) do(ctx context.Context, req call) (*answer, error) {
 			return nil, fmt.Errorf("cli: %w", err)
 		}
 	}
+	began := time.Now()
 	for try := 0; ; try++ {
 		a, err := c.round(ctx, req, body)
 		again, wait := worthARetry(req, a, err)
-		if !again || try == maxRetries {
+		if !again || try == maxRetries || time.Since(began) >= c.timeout {
 			return settle(req, a, err)
 		}
 		if wait == 0 {
@@ -82,7 +86,7 @@ func waitOf(a *answer) time.Duration {
 func settle(req call, a *answer, err error) (*answer, error) {
 	var lost *lostError
 	switch {
-	case errors.As(err, &lost):
+	case errors.As(err, &lost) && req.method != http.MethodGet:
 		return nil, fmt.Errorf("%s %s may or may not have been done: %w", req.method, req.path, err)
 	case err != nil:
 		return nil, err
