@@ -192,7 +192,7 @@ func TestWrongUsageIsStatusTwoInOneLine(t *testing.T) {
 		{"grants", "1-42", "--prize", "tv"},
 		{"grants", "--user", "u", "--prize", "/"},
 		{"grants", "--user", "u", "--limit=-1"},
-		{"dev", "--http-base", "65534"},
+		{"dev", "--http-base", "65334"},
 		{"dev", "--mysql", "nonsense"},
 		{"dev", "--log-level", "loud"},
 		{"dev", "--data", ""},

@@ -112,7 +112,7 @@ type Log struct {
 // DevOptions is what `tombola dev` is told.
 type DevOptions struct {
 	Data     string `name:"data" help:"Directory for the data of all three nodes." default:"./tombola-data"`
-	HTTPBase int    `name:"http-base" help:"HTTP port of the first node; the others have the next two." default:"7070"`
+	HTTPBase int    `name:"http-base" help:"HTTP port of the first node; the others have the next two. Ports from 100 and from 200 above them are used between nodes." default:"7070"`
 	MySQL    string `name:"mysql" help:"MySQL to send grants to (default: SQLite in --data)." placeholder:"DSN"`
 	LogLevel string `name:"log-level" help:"debug, info, warn or error." default:"warn"`
 }

@@ -21,7 +21,7 @@ const (
 	MinDiskStall       = 100 * time.Millisecond
 	MinRetain          = time.Second
 
-	maxDevPort = 65533
+	maxDevPort = 65333 // gossip has the ports from 200 above it
 )
 
 // ErrInvalid is wrapped by each of Validate's errors.
@@ -227,7 +227,7 @@ func ValidateDev(d DevOptions) error {
 		errs = append(errs, invalid("data", "must name a directory"))
 	}
 	if d.HTTPBase < 1 || d.HTTPBase > maxDevPort {
-		errs = append(errs, invalid("http-base", "must be 1 to %d, since the next two ports are used as well, not %d", maxDevPort, d.HTTPBase))
+		errs = append(errs, invalid("http-base", "must be 1 to %d, since ports up to 202 above it are used as well, not %d", maxDevPort, d.HTTPBase))
 	}
 	if d.MySQL != "" {
 		errs = append(errs, validateDSN("mysql", d.MySQL))
