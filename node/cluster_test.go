@@ -155,3 +155,39 @@ func await(t *testing.T, what string, holds func() bool) {
 		}
 	}
 }
+
+// TestServersStartAgainWithoutBeingToldOfEachOther restarts a cluster with the
+// defaults: one expected server and nobody to join.
+func TestServersStartAgainWithoutBeingToldOfEachOther(t *testing.T) {
+	cfgs := three(t)
+	nodes := make([]*Node, len(cfgs))
+	for i, cfg := range cfgs {
+		nodes[i] = start(t, cfg)
+	}
+	for _, n := range nodes {
+		ready(t, n)
+	}
+	closeAll(nodes)
+	for i, cfg := range cfgs {
+		cfg.Cluster = config.Cluster{BootstrapExpect: 1, Slices: 1}
+		nodes[i] = start(t, cfg)
+	}
+	for _, n := range nodes {
+		ready(t, n)
+		for end := time.Now().Add(patience); ; <-time.After(5 * time.Millisecond) {
+			alive := 0
+			for _, m := range n.members.Members() {
+				if m.Alive {
+					alive++
+				}
+			}
+			if alive == len(nodes) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("gossip of %s: %+v", n.cfg.NodeID, n.members.Members())
+			}
+		}
+	}
+	closeAll(nodes)
+}

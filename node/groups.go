@@ -83,7 +83,7 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 		Logger: log, MaxQueued: maxQueued, MaxParked: maxParked,
 	})
 	s.Drain = drain.New(drain.Config{
-		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: log,
+		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: n.log, // it names the slice itself
 		Sunk: func(ctx context.Context, seq uint64) error {
 			_, err := s.Engine.Order(ctx, func(w *allocator.EntryWriter) { w.Sunk(seq) })
 			return err

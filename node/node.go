@@ -115,8 +115,12 @@ func (n *Node) lockData(context.Context) (err error) {
 
 // findPeers begins to look for the other servers.
 func (n *Node) findPeers(context.Context) (err error) {
+	founders, err := membership.Founders(n.cfg.Data)
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
 	gossip := n.cfg.Listen.Gossip
-	if n.cfg.Cluster.BootstrapExpect == 1 && len(n.cfg.Cluster.Join) == 0 {
+	if n.cfg.Cluster.BootstrapExpect == 1 && len(n.cfg.Cluster.Join) == 0 && founders <= 1 {
 		gossip = "" // a cluster of one has nobody to talk to
 	}
 	n.members, err = membership.Open(membership.Options{

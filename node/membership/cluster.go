@@ -109,6 +109,13 @@ type clusterOnDisk struct {
 	Members []Server `json:"members"`
 }
 
+// Founders returns how many servers created the cluster that is kept in the data
+// directory dir, 0 while there is none.
+func Founders(dir string) (int, error) {
+	c, _, err := loadCluster(dir)
+	return len(c.Founders), err
+}
+
 // loadCluster returns the cluster kept in dir; known is false when there is
 // none yet.
 func loadCluster(dir string) (c Cluster, known bool, err error) {
