@@ -217,6 +217,48 @@ func TestANodeKeepsWhatItGranted(t *testing.T) {
 	end(t, n)
 }
 
+// TestConditionsOfAChangeHold makes changes whose If-None-Match does not hold,
+// and looks at what the cluster says of its replicas.
+func TestConditionsOfAChangeHold(t *testing.T) {
+	n := start(t, alone(t, t.TempDir()))
+	ready(t, n)
+	if status := call(t, n, http.MethodPut, "/admin/v1/prizes/tea", map[string]any{"total": 5}, nil); status != http.StatusCreated {
+		t.Fatalf("create: %d", status)
+	}
+	absent := wire.Change{Actor: "test", IfAbsent: true}
+	problem := func(err error) wire.Code {
+		var p *wire.Problem
+		if errors.As(err, &p) {
+			return p.Code
+		}
+		return wire.NoProblem
+	}
+	if _, err := n.backend.PatchPrize(t.Context(), "tea", wire.PrizePatch{Total: wire.To(int64(6))}, absent); problem(err) != wire.CodePreconditionFailed {
+		t.Errorf("change of a prize that should not be there: %v", err)
+	}
+	if _, err := n.backend.DeletePrize(t.Context(), "tea", absent); problem(err) != wire.CodePreconditionFailed {
+		t.Errorf("deletion of a prize that should not be there: %v", err)
+	}
+	if _, err := n.backend.DeletePrize(t.Context(), "coffee", absent); problem(err) != wire.CodeUnknownPrize {
+		t.Errorf("deletion of a prize that is not there: %v", err)
+	}
+	if d, err := n.backend.Prize(t.Context(), "tea"); err != nil || d.Total != 5 || d.Status != wire.StatusActive || d.Version != 1 {
+		t.Errorf("afterwards: %+v, %v", d, err)
+	}
+	cl, err := n.backend.Cluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range cl.Groups {
+		for _, r := range g.Replicas {
+			if r.Node == g.Leader && r.LastContactMS != nil {
+				t.Errorf("%s: its leader heard from a leader %d ms ago", g.Name, *r.LastContactMS)
+			}
+		}
+	}
+	end(t, n)
+}
+
 func TestANodeThatFindsNoClusterCanBeClosed(t *testing.T) {
 	cfg := alone(t, t.TempDir())
 	cfg.Cluster.BootstrapExpect = 3

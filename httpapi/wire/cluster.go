@@ -47,7 +47,7 @@ type Replica struct {
 	Voter         bool   `json:"voter"`
 	Applied       uint64 `json:"applied"`
 	Committed     uint64 `json:"committed"`
-	LastContactMS *int64 `json:"last_contact_ms"` // since it heard from its leader
+	LastContactMS *int64 `json:"last_contact_ms"` // since it heard from its leader; null for the leader itself
 }
 
 // Outbox is a group's way to the sink.

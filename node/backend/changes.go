@@ -20,7 +20,7 @@ func (b *Backend) PutPrize(ctx context.Context, id string, spec wire.PrizeSpec, 
 	old, err := askBank[allocator.VaultState](ctx, p, askVault, findRequest{ID: id})
 	switch problem := asProblem(err); {
 	case err == nil && c.IfAbsent:
-		return wire.Definition{}, false, wire.NewProblem(wire.CodePreconditionFailed, "prize %q is there already", id)
+		return wire.Definition{}, false, isThere(id)
 	case err == nil:
 		if err := b.foresee(ctx, p, &old, &change); err != nil {
 			return wire.Definition{}, false, err
@@ -43,6 +43,9 @@ func (b *Backend) PatchPrize(ctx context.Context, id string, patch wire.PrizePat
 	if err != nil {
 		return wire.Definition{}, err
 	}
+	if c.IfAbsent {
+		return wire.Definition{}, isThere(id)
+	}
 	to, err := patch.ApplyTo(definition(&old.Def))
 	if err != nil {
 		return wire.Definition{}, err
@@ -63,6 +66,12 @@ func (b *Backend) DeletePrize(ctx context.Context, id string, c wire.Change) (wi
 	p, err := b.started()
 	if err != nil {
 		return wire.Definition{}, err
+	}
+	if c.IfAbsent {
+		if _, err := b.find(ctx, id); err != nil {
+			return wire.Definition{}, err
+		}
+		return wire.Definition{}, isThere(id)
 	}
 	change := allocator.Change{
 		Prize: id, Actor: c.Actor, Set: allocator.FieldStatus, If: allocator.Version(c.IfVersion),
@@ -98,6 +107,11 @@ func (b *Backend) foresee(ctx context.Context, p *Parts, old *allocator.VaultSta
 		return straysProblem()
 	}
 	return nil
+}
+
+// isThere is the problem of If-None-Match for a prize that exists.
+func isThere(id string) *wire.Problem {
+	return wire.NewProblem(wire.CodePreconditionFailed, "prize %q is there already", id)
 }
 
 func belowGranted(granted int64) *wire.Problem {

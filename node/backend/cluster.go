@@ -162,7 +162,7 @@ func (b *Backend) answerNode(ctx context.Context, _ uint16, _ struct{}) (nodeSta
 func copyOf(no uint16, g *raftstore.Group, now time.Time) groupStatus {
 	s := g.Status()
 	out := groupStatus{Group: no, Leading: s.Leading, Term: s.Term, Committed: s.CommitIndex, Applied: s.AppliedIndex}
-	if !s.LastContact.IsZero() {
+	if !s.LastContact.IsZero() && !s.Leading { // a leader hears from no leader
 		out.ContactMS = new(now.Sub(s.LastContact).Milliseconds())
 	}
 	return out
