@@ -46,7 +46,7 @@ func (b *Bank) create(c *Change) ChangeOutcome {
 	if !c.Create || c.Remark != "" {
 		return ChangeOutcome{Verdict: ChangeUnknown}
 	}
-	if c.If != 0 {
+	if c.If != 0 && c.If != Absent {
 		return ChangeOutcome{Verdict: ChangeWrongIf}
 	}
 	if len(b.prizes) > maxPrizes {

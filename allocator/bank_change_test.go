@@ -1,6 +1,9 @@
 package allocator
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // settled reports whether a change can be answered.
 func settled(w *world, out ChangeOutcome) bool {
@@ -59,5 +62,44 @@ func TestASmallerTotalIsNotAnsweredBecauseALaterChangeIsDone(t *testing.T) {
 	}
 	if !st.Settled(&ChangeOutcome{Operation: 3}) {
 		t.Fatal("the later change is not answered")
+	}
+}
+
+func TestAPrizeThatMustNotBeThereIsCreatedOnce(t *testing.T) {
+	w := newWorld(t, 1)
+	create := Change{Prize: "p", Create: true, Set: FieldsAll, To: Definition{Kind: KindCounter, Total: 10}, If: Absent}
+	if out := w.change(create); out.Verdict != ChangeCreated {
+		t.Fatalf("the first: %v", out.Verdict)
+	}
+	create.To.Total = 20
+	if out := w.change(create); out.Verdict != ChangeWrongIf {
+		t.Errorf("the second: %v", out.Verdict)
+	}
+	if out := w.change(Change{Prize: "q", Set: FieldTotal, To: Definition{Total: 1}, If: Absent}); out.Verdict != ChangeUnknown {
+		t.Errorf("a change of no prize: %v", out.Verdict)
+	}
+	if st, _ := w.bank.State(1); st.Def.Total != 10 || st.Def.Version != 1 {
+		t.Errorf("afterwards: %+v", st.Def)
+	}
+}
+
+func TestWhatALogCouldNotGiveBackIsNotReadable(t *testing.T) {
+	good := func() Change {
+		return Change{Prize: "p", Actor: "a", Set: FieldTotal, To: Definition{Kind: KindCounter, Total: 1, Zone: "UTC"}, If: Absent}
+	}
+	c := good()
+	if !c.Readable() {
+		t.Fatal("a good change is not readable")
+	}
+	for name, spoil := range map[string]func(c *Change){
+		"a version beyond all": func(c *Change) { c.If = Absent + 1 },
+		"a long id":            func(c *Change) { c.Prize = strings.Repeat("p", maxText+1) },
+		"a long actor":         func(c *Change) { c.Actor = strings.Repeat("p", maxText+1) },
+		"a long remark":        func(c *Change) { c.Remark = strings.Repeat("p", maxAction+1) },
+	} {
+		c := good()
+		if spoil(&c); c.Readable() {
+			t.Errorf("%s is readable", name)
+		}
 	}
 }

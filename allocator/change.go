@@ -27,11 +27,24 @@ type Change struct {
 	Create bool   // make the prize if there is none
 	Set    Field  // the fields of To that count
 	To     Definition
-	// If is the version that the prize must have, 0 for any.
+	// If is the version that the prize must have, 0 for any, Absent for a prize
+	// that must not be there.
 	If Version
 	// Remark, if not empty, makes this an entry of the audit trail only: what an
 	// operator has done to the prize's grants, in a slice. Nothing changes.
 	Remark string
+}
+
+// Absent, as a Change's If, wants that there is no such prize. No prize ever has
+// this version.
+const Absent Version = maxVersion
+
+// Readable reports whether c could be read back from a log. What can't be must
+// not get into one: every replica would end at it, again and again.
+func (c *Change) Readable() bool {
+	d := decoder{b: appendChange(nil, c)}
+	d.change()
+	return d.err == nil && d.done()
 }
 
 // ChangeVerdict is what became of a change.

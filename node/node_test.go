@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,6 +244,31 @@ func TestConditionsOfAChangeHold(t *testing.T) {
 	}
 	if _, err := n.backend.DeletePrize(t.Context(), "coffee", absent); problem(err) != wire.CodeUnknownPrize {
 		t.Errorf("deletion of a prize that is not there: %v", err)
+	}
+	const most = math.MaxUint64 // not a version that could be in a log
+	if _, err := n.backend.PatchPrize(t.Context(), "tea", wire.PrizePatch{}, wire.Change{Actor: "test", IfVersion: most}); problem(err) != wire.CodePreconditionFailed {
+		t.Errorf("change of a version that can't be: %v", err)
+	}
+	long := wire.Change{Actor: strings.Repeat("x", 1000)}
+	if _, err := n.backend.PatchPrize(t.Context(), "tea", wire.PrizePatch{}, long); problem(err) != wire.CodeInvalid {
+		t.Errorf("change that could not be read back: %v", err)
+	}
+	var created atomic.Int64
+	var creators sync.WaitGroup
+	for i := range 20 {
+		creators.Go(func() {
+			spec := wire.PrizeSpec{Kind: wire.KindCounter, Total: int64(100 + i), Timezone: "UTC"}
+			switch d, is, err := n.backend.PutPrize(t.Context(), "rush", spec, absent); {
+			case is && err == nil:
+				created.Add(d.Total)
+			case problem(err) != wire.CodePreconditionFailed:
+				t.Errorf("one of many that create a prize: %v", err)
+			}
+		})
+	}
+	creators.Wait()
+	if d, err := n.backend.Prize(t.Context(), "rush"); err != nil || d.Version != 1 || d.Total != created.Load() {
+		t.Errorf("%+v, %v; its creators were told %d", d, err, created.Load())
 	}
 	if d, err := n.backend.Prize(t.Context(), "tea"); err != nil || d.Total != 5 || d.Status != wire.StatusActive || d.Version != 1 {
 		t.Errorf("afterwards: %+v, %v", d, err)

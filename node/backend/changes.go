@@ -15,7 +15,7 @@ func (b *Backend) PutPrize(ctx context.Context, id string, spec wire.PrizeSpec, 
 	}
 	change := allocator.Change{
 		Prize: id, Actor: c.Actor, Create: !c.IfExists, Set: allocator.FieldsAll,
-		To: fromSpec(&spec), If: allocator.Version(c.IfVersion),
+		To: fromSpec(&spec), If: condition(&c),
 	}
 	old, err := askBank[allocator.VaultState](ctx, p, askVault, findRequest{ID: id})
 	switch problem := asProblem(err); {
@@ -43,15 +43,12 @@ func (b *Backend) PatchPrize(ctx context.Context, id string, patch wire.PrizePat
 	if err != nil {
 		return wire.Definition{}, err
 	}
-	if c.IfAbsent {
-		return wire.Definition{}, isThere(id)
-	}
 	to, err := patch.ApplyTo(definition(&old.Def))
 	if err != nil {
 		return wire.Definition{}, err
 	}
 	change := allocator.Change{
-		Prize: id, Actor: c.Actor, Set: fieldsOf(&patch), To: fromSpec(&to.PrizeSpec), If: allocator.Version(c.IfVersion),
+		Prize: id, Actor: c.Actor, Set: fieldsOf(&patch), To: fromSpec(&to.PrizeSpec), If: condition(&c),
 	}
 	change.To.Status = statusOf(to.Status)
 	if err := b.foresee(ctx, p, &old, &change); err != nil {
@@ -67,14 +64,8 @@ func (b *Backend) DeletePrize(ctx context.Context, id string, c wire.Change) (wi
 	if err != nil {
 		return wire.Definition{}, err
 	}
-	if c.IfAbsent {
-		if _, err := b.find(ctx, id); err != nil {
-			return wire.Definition{}, err
-		}
-		return wire.Definition{}, isThere(id)
-	}
 	change := allocator.Change{
-		Prize: id, Actor: c.Actor, Set: allocator.FieldStatus, If: allocator.Version(c.IfVersion),
+		Prize: id, Actor: c.Actor, Set: allocator.FieldStatus, If: condition(&c),
 		To: allocator.Definition{Status: allocator.StatusDeleted},
 	}
 	def, _, err := b.commit(ctx, p, &change)
@@ -107,6 +98,15 @@ func (b *Backend) foresee(ctx context.Context, p *Parts, old *allocator.VaultSta
 		return straysProblem()
 	}
 	return nil
+}
+
+// condition returns the version that c wants the prize to have. One that no
+// prize can have is wrong like any other that it has not.
+func condition(c *wire.Change) allocator.Version {
+	if c.IfAbsent {
+		return allocator.Absent
+	}
+	return min(allocator.Version(c.IfVersion), allocator.Absent-1)
 }
 
 // isThere is the problem of If-None-Match for a prize that exists.
@@ -151,6 +151,9 @@ func refusal(c *allocator.Change, r *changeResponse) error {
 	case allocator.ChangeArchived:
 		return wire.NewProblem(wire.CodeConflict, "prize %q is over and its request ids are forgotten; it can't be changed any more", c.Prize)
 	case allocator.ChangeWrongIf:
+		if c.If == allocator.Absent {
+			return isThere(c.Prize)
+		}
 		return wire.NewProblem(wire.CodePreconditionFailed, "prize %q is at version %d", c.Prize, r.Vault.Def.Version)
 	case allocator.ChangeFull:
 		return wire.NewProblem(wire.CodeConflict, "the catalog is full: deleted prizes keep their numbers")

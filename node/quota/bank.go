@@ -83,6 +83,9 @@ func (b *Bank) Hear(notes []allocator.Note) {
 // Change has an operator's order committed. Its effect is complete once Await
 // says so. When ctx ends first, it may or may not be done.
 func (b *Bank) Change(ctx context.Context, order allocator.Change) (allocator.ChangeOutcome, error) {
+	if !order.Readable() {
+		return allocator.ChangeOutcome{Verdict: allocator.ChangeBadValues}, nil
+	}
 	c := &change{order: order, done: make(chan struct{})}
 	b.mu.Lock()
 	if !b.leading {
