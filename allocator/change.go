@@ -35,8 +35,8 @@ type Change struct {
 	Remark string
 }
 
-// Absent, as a Change's If, wants that there is no such prize. No prize ever has
-// this version.
+// Absent is the If of a Change that wants that there is no such prize. None has
+// this version, ever.
 const Absent Version = maxVersion
 
 // Readable reports whether c could be read back from a log. What can't be must
