@@ -52,3 +52,21 @@ func TestABodyMuchTooLargeIsAnsweredNotReset(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
+
+func TestADrainingServerAsksForConnectionsToBeClosed(t *testing.T) {
+	s, addr := listen(t, newFake(), nil)
+	defer http.DefaultClient.CloseIdleConnections()
+	for _, drained := range []bool{false, true} {
+		if drained {
+			s.Drain()
+		}
+		response, err := http.Get("http://" + addr + "/livez")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK || response.Close != drained {
+			t.Errorf("draining %v: status %d, close %v", drained, response.StatusCode, response.Close)
+		}
+	}
+}

@@ -117,6 +117,11 @@ func (s *Server) handler(on side) fasthttp.RequestHandler {
 	draws := on&public != 0
 	return func(ctx *fasthttp.RequestCtx) {
 		defer s.recovered(ctx)
+		if s.drained.Load() {
+			// Asked to, clients close; a connection that the server closes may
+			// be carrying a draw at that moment.
+			ctx.SetConnectionClose()
+		}
 		if draws {
 			if prize, ok := drawPath(ctx); ok {
 				s.serveDraw(ctx, prize)
@@ -169,8 +174,8 @@ func (s *Server) serveOn(srv *fasthttp.Server, ln net.Listener) error {
 	return ErrStopped
 }
 
-// Drain makes /readyz say 503, so that load balancers turn away, while
-// everything goes on being answered.
+// Drain makes /readyz say 503, so that load balancers turn away, and every
+// answer ask for its connection to be closed, while all goes on being answered.
 func (s *Server) Drain() { s.drained.Store(true) }
 
 // Shutdown takes no more connections, lets the calls that are under way finish

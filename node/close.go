@@ -6,15 +6,22 @@ import (
 	"sync"
 )
 
+// Retire makes the node unready while it goes on as before: load balancers turn
+// away, and clients are asked to close their connections, before anything is
+// refused.
+func (n *Node) Retire() {
+	n.http.Drain()
+	if n.members != nil {
+		n.members.Drain()
+	}
+}
+
 // Drain makes the node unready and hands the leadership of its groups over; it
 // goes on answering what it was sent. New draws are refused.
 func (n *Node) Drain(ctx context.Context) {
 	n.log.Info("draining")
-	n.http.Drain()
+	n.Retire()
 	n.backend.Drain()
-	if n.members != nil {
-		n.members.Drain()
-	}
 	select {
 	case <-n.opened:
 	default:

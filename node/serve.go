@@ -10,11 +10,13 @@ import (
 	"tombola/node/config"
 )
 
-// drainWait is how long clients and peers get to notice that a node drains,
-// and stopWait how long what is under way gets to finish.
+// noticeWait is how long load balancers and clients get to notice that a node
+// stops, drainWait how long leadership may take to be handed over, and stopWait
+// how long what is under way gets to finish.
 const (
-	drainWait = 5 * time.Second
-	stopWait  = 10 * time.Second
+	noticeWait = time.Second
+	drainWait  = 5 * time.Second
+	stopWait   = 10 * time.Second
 )
 
 // Serve runs one node until ctx ends, then drains and stops it.
@@ -49,6 +51,12 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 }
 
 func stop(n *Node) error {
+	n.Retire()
+	select {
+	case <-time.After(noticeWait):
+	case err := <-n.Failed():
+		return fmt.Errorf("node: stopped by a fault: %w", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainWait)
 	n.Drain(ctx)
 	cancel()
