@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ func (b *Backend) Cluster(ctx context.Context) (wire.Cluster, error) {
 	if err != nil {
 		return wire.Cluster{}, err
 	}
-	out := wire.Cluster{ClusterID: p.Cluster.ID.String(), Node: nodeOf(p.Members.ServerID()), Format: p.Cluster.Format}
+	out := wire.Cluster{ClusterID: p.Cluster.ID.String(), Node: membership.NodeID(p.Members.ServerID()), Format: p.Cluster.Format}
 	var members []membership.Member
 	for _, m := range p.Members.Members() {
 		if m.Cluster == p.Cluster.ID {
@@ -70,7 +69,7 @@ func (b *Backend) Cluster(ctx context.Context) (wire.Cluster, error) {
 	wg.Wait()
 	var offsets []float64
 	for i, m := range members {
-		n := wire.Node{ID: nodeOf(m.ID), Server: m.ID, State: state(m), HTTP: m.HTTPAddr, Cluster: m.ClusterAddr, Leads: []int{}}
+		n := wire.Node{ID: membership.NodeID(m.ID), Server: m.ID, State: state(m), HTTP: m.HTTPAddr, Cluster: m.ClusterAddr, Leads: []int{}}
 		if errs[i] != nil {
 			n.Error = errs[i].Error()
 		} else {
@@ -126,10 +125,10 @@ func groups(p *Parts, members []membership.Member, answers []nodeStatus, errs []
 					continue
 				}
 				g.Replicas = append(g.Replicas, wire.Replica{
-					Node: nodeOf(m.ID), Voter: true, Applied: s.Applied, Committed: s.Committed, LastContactMS: s.ContactMS,
+					Node: membership.NodeID(m.ID), Voter: true, Applied: s.Applied, Committed: s.Committed, LastContactMS: s.ContactMS,
 				})
 				if s.Leading && s.Term >= g.Term {
-					g.Leader, g.Term, g.Committed, g.Applied, g.Outbox = nodeOf(m.ID), s.Term, s.Committed, s.Applied, s.Outbox
+					g.Leader, g.Term, g.Committed, g.Applied, g.Outbox = membership.NodeID(m.ID), s.Term, s.Committed, s.Applied, s.Outbox
 				}
 			}
 		}
@@ -186,14 +185,6 @@ func outboxOf(s *Slice, now time.Time) wire.Outbox {
 		}
 	}
 	return out
-}
-
-// nodeOf returns the node's id out of its server id.
-func nodeOf(server string) string {
-	if i := strings.LastIndexByte(server, '.'); i > 0 {
-		return server[:i]
-	}
-	return server
 }
 
 func state(m membership.Member) string {

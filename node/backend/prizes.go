@@ -6,6 +6,7 @@ import (
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
+	"tombola/node/membership"
 )
 
 // find returns a prize's definition from the bank.
@@ -92,7 +93,7 @@ func (b *Backend) positions(ctx context.Context, p *Parts, prizes []allocator.Pr
 		wg.Go(func() {
 			slice := allocator.SliceNo(i + 1)
 			server, _ := p.Groups.Leader(uint16(slice))
-			all[i].leader = nodeOf(server)
+			all[i].leader = membership.NodeID(server)
 			all[i].state, all[i].err = askSlice[statesResponse](ctx, p, slice, askStates, statesRequest{Prizes: prizes})
 		})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
+	"tombola/node/membership"
 	"tombola/node/verify"
 	"tombola/raftstore/outbox"
 )
@@ -64,7 +65,7 @@ func (b *Backend) facts(ctx context.Context, p *Parts) (*verify.Facts, error) {
 	for server := range servers {
 		var books verify.Books
 		if err := p.Ask.Server(ctx, server, askBooks, struct{}{}, &books); err != nil {
-			books = verify.Books{Node: nodeOf(server), Err: err.Error()}
+			books = verify.Books{Node: membership.NodeID(server), Err: err.Error()}
 		}
 		f.Books = append(f.Books, books)
 	}
@@ -138,7 +139,7 @@ func (b *Backend) discount(ctx context.Context, slice *Slice, proof *verify.Proo
 // answerBooks says which totals of this server's database do not add up, or
 // why that could not be found out: to verify, that is a finding.
 func (b *Backend) answerBooks(ctx context.Context, _ uint16, _ struct{}) (verify.Books, error) {
-	books := verify.Books{Node: nodeOf(b.parts.Members.ServerID())}
+	books := verify.Books{Node: membership.NodeID(b.parts.Members.ServerID())}
 	var err error
 	if books.Mismatches, err = b.mismatches(ctx); err != nil {
 		books.Err = err.Error()
