@@ -110,10 +110,13 @@ const (
 	devGossipPorts  = 200
 )
 
+// devDiskFloor is small: what is tried out grants little.
+const devDiskFloor = 64 << 20
+
 func devConfig(d config.DevOptions, i int) config.Config {
 	addr := func(offset int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPBase+offset)) }
 	name := "n" + strconv.Itoa(i+1)
-	cfg := config.Config{NodeID: name, Data: filepath.Join(d.Data, name)}
+	cfg := config.Config{NodeID: name, Data: filepath.Join(d.Data, name), DiskFloor: devDiskFloor}
 	cfg.Listen = config.Listen{HTTP: addr(i), Cluster: addr(devClusterPorts + i), Gossip: addr(devGossipPorts + i)}
 	cfg.Cluster.BootstrapExpect = devNodes
 	for j := range devNodes {

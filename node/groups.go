@@ -123,7 +123,8 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 	g, err := raftstore.Open(raftstore.Options{
 		Group: no, Dir: logDir, Local: n.members.ServerID(),
 		Advertise: n.cfg.Advertise.Cluster, Layer: n.mux.StreamLayer(no), Resolve: n.members.Resolve,
-		Machine: m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
+		Eligible: n.members.Eligible,
+		Machine:  m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
 		Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,6 +38,13 @@ func (l *leaders) Leader(no uint16) (string, bool) {
 		return g.Leader()
 	}
 	return remote, remote != ""
+}
+
+// all returns the groups that are kept here.
+func (l *leaders) all() map[uint16]*raftstore.Group {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return maps.Clone(l.groups)
 }
 
 // askLeader is what every server answers about the groups that it keeps.

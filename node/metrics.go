@@ -30,6 +30,8 @@ func (n *Node) register() {
 			return boolean(leading)
 		})
 	}
+	n.metrics.NewGauge(`tombola_disk_free_bytes`, func() float64 { return float64(n.disk.Free()) })
+	n.metrics.NewGauge(`tombola_disk_low`, func() float64 { return boolean(n.disk.Low()) })
 	n.metrics.NewGauge(`tombola_draws_without_leader`, func() float64 { return float64(n.router.Held()) })
 }
 

@@ -21,8 +21,10 @@ import (
 	"tombola/node/backend"
 	"tombola/node/calendar"
 	"tombola/node/config"
+	"tombola/node/diskroom"
 	"tombola/node/drain"
 	"tombola/node/draws"
+	"tombola/node/fitness"
 	"tombola/node/forward"
 	"tombola/node/membership"
 	"tombola/node/route"
@@ -44,6 +46,8 @@ type Node struct {
 	opened  chan struct{} // closed once all groups are open
 
 	lock    *dirLock
+	disk    *diskroom.Watch
+	fitness *fitness.Fitness
 	metrics *metrics.Set
 	http    *httpapi.Server
 	certs   *httpapi.Certificates
@@ -80,7 +84,7 @@ func Open(ctx context.Context, cfg config.Config, secrets config.Secrets, logger
 		failed: make(chan error, 1), opened: make(chan struct{}),
 		metrics: metrics.NewSet(), backend: backend.New(),
 		catalog: route.NewCatalog(), dates: calendar.New(), groups: newLeaders(),
-		slices: make(map[allocator.SliceNo]*backend.Slice),
+		fitness: fitness.New(), slices: make(map[allocator.SliceNo]*backend.Slice),
 	}
 	n.post = post{n}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -109,8 +113,11 @@ func (n *Node) fail(err error) {
 }
 
 func (n *Node) lockData(context.Context) (err error) {
-	n.lock, err = lockDir(n.cfg.Data)
-	return err
+	if n.lock, err = lockDir(n.cfg.Data); err != nil {
+		return err
+	}
+	n.watchDisk()
+	return nil
 }
 
 // findPeers begins to look for the other servers.
@@ -183,7 +190,7 @@ func (n *Node) listenCluster(context.Context) error {
 	n.pool = forward.NewPool(forward.PoolOptions{Dial: n.dial(mux.KindDraws), Now: draws.Now, Logger: n.log})
 	n.router = route.NewRouter(route.Config{
 		Self: n.members.ServerID(), Slices: n.cluster.Slices, Key: allocator.HashKeyOf(n.cluster.Key),
-		Groups: n.groups, Links: n.pool, Catalog: n.catalog, MaxHeld: maxHeld,
+		Groups: n.groups, Links: n.pool, Catalog: n.catalog, MaxHeld: maxHeld, DiskLow: n.disk.Low,
 	})
 	n.server = forward.NewServer(forward.ServerOptions{Router: n.router, Now: draws.Now, Logger: n.log})
 	return nil
@@ -213,7 +220,7 @@ func (n *Node) openAll(context.Context) error {
 	n.backend.Open(&backend.Parts{
 		Members: n.members, Cluster: n.cluster, Slices: n.slices, Bank: n.bank, Router: n.router, Catalog: n.catalog,
 		Ask: asker, Groups: n.groups, Sink: n.sink, SharedSink: n.sharedSink(),
-		Dates: n.dates, Clock: n.clock, Version: Version(), Logger: n.log,
+		Fitness: n.fitness, Disk: n.disk, Dates: n.dates, Clock: n.clock, Version: Version(), Logger: n.log,
 	})
 	n.server.HandlePosts(n.post.deliver)
 	n.mux.Handle(mux.KindDraws, func(c net.Conn, p mux.Peer) { n.server.ServeDraws(c, p.Server) })
@@ -223,6 +230,7 @@ func (n *Node) openAll(context.Context) error {
 	n.loops.Go(func() { n.router.Run(n.ctx) })
 	n.loops.Go(func() { n.groups.follow(n.ctx, placement, n.caller) })
 	n.loops.Go(func() { n.trim(n.ctx) })
+	n.loops.Go(func() { n.yield(n.ctx) })
 	n.register()
 	return nil
 }

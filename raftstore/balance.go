@@ -27,7 +27,7 @@ type balance struct {
 	local    string
 	election time.Duration
 	leading  func() (term uint64, since time.Time, ok bool)
-	ready    func(server string) bool // it answers and is up to date
+	ready    func(server string) bool // it answers, is up to date and may lead
 	transfer func(server string) error
 	logger   *slog.Logger
 

@@ -85,7 +85,10 @@ func open(opts Options) (*Group, error) {
 		local:    opts.Local,
 		election: opts.Election,
 		leading:  g.lead.leading,
-		ready:    func(server string) bool { _, ok := g.ready(server); return ok },
+		ready: func(server string) bool {
+			_, ok := g.ready(server)
+			return ok && g.eligible(server)
+		},
 		transfer: g.Transfer,
 		logger:   opts.Logger,
 	}

@@ -73,6 +73,10 @@ type Options struct {
 	// wait to be added by a leader.
 	Bootstrap []Server
 
+	// Eligible reports whether a server may be given the leadership; nil: all
+	// may. It is called often and must be quick. Elections don't ask it.
+	Eligible func(server string) bool
+
 	// Election is the heartbeat timeout, the election timeout and the
 	// leader's lease. The same on all members. Default DefaultElection.
 	Election time.Duration

@@ -77,12 +77,30 @@ func (g *Group) probe() {
 
 // StepDown hands the leadership to whichever member is best prepared, and
 // returns nil once this server doesn't lead. It tries until ctx ends, for as
-// long as any other member answers. It is meant for a graceful stop.
+// long as any other member answers. It is meant for a graceful stop, and so
+// takes a member that is not eligible where no other answers.
 func (g *Group) StepDown(ctx context.Context) error {
+	return g.handOver(ctx, "step down", func() (Server, bool) {
+		if to, ok := g.successor(g.eligible); ok {
+			return to, true
+		}
+		return g.successor(func(string) bool { return true })
+	})
+}
+
+// Yield is StepDown for a server that goes on: it leads until an eligible
+// member answers, and returns ErrNoSuccessor at once while there is none.
+func (g *Group) Yield(ctx context.Context) error {
+	return g.handOver(ctx, "yield", func() (Server, bool) { return g.successor(g.eligible) })
+}
+
+// handOver transfers the leadership to the successor of the moment until this
+// server doesn't lead any more.
+func (g *Group) handOver(ctx context.Context, what string, successor func() (Server, bool)) error {
 	for g.raft.State() == raft.Leader {
-		to, ok := g.successor()
+		to, ok := successor()
 		if !ok {
-			return fmt.Errorf("raftstore: step down: %w", ErrNoSuccessor)
+			return fmt.Errorf("raftstore: %s: %w", what, ErrNoSuccessor)
 		}
 		err := g.Transfer(to.ID)
 		if err == nil || errors.Is(err, ErrNotLeader) {
@@ -92,19 +110,23 @@ func (g *Group) StepDown(ctx context.Context) error {
 		select {
 		case <-time.After(g.opts.Election / 2):
 		case <-ctx.Done():
-			return fmt.Errorf("raftstore: step down: %w (%w)", ctx.Err(), err)
+			return fmt.Errorf("raftstore: %s: %w (%w)", what, ctx.Err(), err)
 		}
 	}
 	return nil
 }
 
+func (g *Group) eligible(server string) bool {
+	return g.opts.Eligible == nil || g.opts.Eligible(server)
+}
+
 // successor returns the peer with the longest log among those that answered
-// lately, ready or not.
-func (g *Group) successor() (Server, bool) {
+// lately, ready or not, and that may be chosen.
+func (g *Group) successor(may func(server string) bool) (Server, bool) {
 	var best Server
 	var most uint64
 	for _, p := range g.peerStatus() {
-		if p.Voter && time.Since(p.LastContact) < g.opts.Election && (best.ID == "" || p.LastIndex > most) {
+		if p.Voter && time.Since(p.LastContact) < g.opts.Election && may(p.ID) && (best.ID == "" || p.LastIndex > most) {
 			best, most = p.Server, p.LastIndex
 		}
 	}

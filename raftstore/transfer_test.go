@@ -3,6 +3,7 @@ package raftstore
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ func TestTransferMovesTheLeadership(t *testing.T) {
 	c.noFatal()
 }
 
+func anybody(string) bool { return true }
+
 func TestAFailedTransferLeavesAWorkingLeader(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	leader, gone := c.leader(), c.followers()[0]
@@ -54,7 +57,7 @@ func TestStepDownLeavesTheLeadToALivePeer(t *testing.T) {
 	c.stop(followers[0])
 	c.propose("two are enough")
 	eventually(t, "the silence of the one that is down is noticed", func() bool {
-		to, ok := leader.group.successor()
+		to, ok := leader.group.successor(anybody)
 		return ok && to.ID == followers[1].id
 	})
 	if err := leader.group.StepDown(t.Context()); err != nil {
@@ -64,6 +67,34 @@ func TestStepDownLeavesTheLeadToALivePeer(t *testing.T) {
 	if err := leader.group.StepDown(t.Context()); err != nil {
 		t.Errorf("step down by a follower: %v", err)
 	}
+}
+
+func TestLeadershipIsYieldedOnlyToEligibleMembers(t *testing.T) {
+	var eligible sync.Map
+	c := newCluster(t, 1, func(o *Options) {
+		o.Eligible = func(server string) bool { _, ok := eligible.Load(server); return ok }
+	})
+	leader, followers := c.leader(), c.followers()
+	eventually(t, "both others are heard of", func() bool {
+		_, first := leader.group.ready(followers[0].id)
+		_, second := leader.group.ready(followers[1].id)
+		return first && second
+	})
+	leader.group.Prefer(followers[0].id)
+	if err := leader.group.Yield(t.Context()); !errors.Is(err, ErrNoSuccessor) {
+		t.Fatalf("yield with nobody eligible: %v", err)
+	}
+	c.propose("still here")
+	eligible.Store(followers[1].id, true)
+	if err := leader.group.Yield(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the eligible one leads", func() bool { _, ok := followers[1].group.Leading(); return ok })
+	eligible.Clear()
+	if err := followers[1].group.StepDown(t.Context()); err != nil {
+		t.Errorf("step down with nobody eligible: %v", err)
+	}
+	c.noFatal()
 }
 
 func TestStepDownWithoutAPeerSaysSo(t *testing.T) {

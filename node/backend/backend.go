@@ -11,8 +11,10 @@ import (
 	"tombola/allocator"
 	"tombola/httpapi/wire"
 	"tombola/node/ask"
+	"tombola/node/diskroom"
 	"tombola/node/drain"
 	"tombola/node/draws"
+	"tombola/node/fitness"
 	"tombola/node/membership"
 	"tombola/node/quota"
 	"tombola/node/route"
@@ -52,6 +54,8 @@ type Parts struct {
 	// SharedSink says that all nodes write to one database, so that any of
 	// them can read all of it.
 	SharedSink bool
+	Fitness    *fitness.Fitness
+	Disk       *diskroom.Watch
 	Dates      draws.Dates
 	Clock      func() time.Time
 	Version    string // of the program

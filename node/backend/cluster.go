@@ -22,6 +22,7 @@ type nodeStatus struct {
 	Version string
 	Ready   bool
 	Clock   allocator.Micros // its clock when it answered
+	Free    int64            // bytes on its disk
 	Groups  []groupStatus
 }
 
@@ -73,7 +74,7 @@ func (b *Backend) Cluster(ctx context.Context) (wire.Cluster, error) {
 		if errs[i] != nil {
 			n.Error = errs[i].Error()
 		} else {
-			n.Version, n.Ready = answers[i].Version, answers[i].Ready
+			n.Version, n.Ready, n.DiskFreeBytes = answers[i].Version, answers[i].Ready, &answers[i].Free
 			offset := float64(answers[i].Clock-allocator.MicrosOf(asked[i])) / 1000
 			n.ClockOffsetMS = &offset
 			offsets = append(offsets, offset)
@@ -142,7 +143,7 @@ func groups(p *Parts, members []membership.Member, answers []nodeStatus, errs []
 
 func (b *Backend) answerNode(ctx context.Context, _ uint16, _ struct{}) (nodeStatus, error) {
 	p := b.parts
-	st := nodeStatus{Version: p.Version, Ready: b.Ready(ctx).Ready, Clock: allocator.MicrosOf(p.Clock())}
+	st := nodeStatus{Version: p.Version, Ready: b.Ready(ctx).Ready, Clock: allocator.MicrosOf(p.Clock()), Free: p.Disk.Free()}
 	if p.Bank != nil {
 		st.Groups = append(st.Groups, copyOf(0, p.Bank.Group, p.Clock()))
 	}

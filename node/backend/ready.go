@@ -2,16 +2,19 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
 	"tombola/node/ask"
+	"tombola/node/diskroom"
+	"tombola/node/fitness"
 )
 
 // Ready implements httpapi.Operator. A node is ready unless it starts, drains,
-// or knows no leader at all; a missing bank or sink is detail.
+// is not fit, or knows no leader at all; a missing bank or sink is detail.
 func (b *Backend) Ready(context.Context) wire.Readiness {
 	p := b.running()
 	if p == nil {
@@ -44,7 +47,24 @@ func (b *Backend) Ready(context.Context) wire.Readiness {
 		wire.Check{Name: "started", OK: true},
 		wire.Check{Name: "serving", OK: !draining},
 		check, sinkCheck(p))
+	for _, f := range p.Fitness.Findings() {
+		r.Checks = append(r.Checks, fitnessCheck(f))
+		if f.Problem != nil && r.Ready {
+			r.Ready, r.Code = false, wire.CodeNotReady
+		}
+		if errors.Is(f.Problem, diskroom.ErrLow) && !draining {
+			r.Code = wire.CodeDiskLow
+		}
+	}
 	return r
+}
+
+func fitnessCheck(f fitness.Finding) wire.Check {
+	c := wire.Check{Name: f.Name, OK: f.Problem == nil}
+	if f.Problem != nil {
+		c.Detail = f.Problem.Error()
+	}
+	return c
 }
 
 // sinkCheck says whether the slices led here reach the sink.

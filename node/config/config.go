@@ -28,6 +28,8 @@ type Config struct {
 	NodeID string `name:"node-id" help:"Name of this node, unique in the cluster (default: the host name)." env:"TOMBOLA_NODE_ID" placeholder:"NAME"`
 	Data   string `name:"data" help:"Directory for everything that this node keeps." default:"/var/lib/tombola" env:"TOMBOLA_DATA"`
 
+	DiskFloor Size `name:"disk-floor" help:"Below this much free space on --data's disk the node refuses draws and goes on draining; 0 never." default:"256MiB" env:"TOMBOLA_DISK_FLOOR" placeholder:"SIZE"`
+
 	Listen    Listen    `embed:""`
 	Advertise Advertise `embed:"" prefix:"advertise-"`
 	Cluster   Cluster   `embed:""`

@@ -25,6 +25,7 @@ func entries(c Config) []entry {
 	return []entry{
 		{"node-id", c.NodeID},
 		{"data", c.Data},
+		{"disk-floor", c.DiskFloor.String()},
 		{"http", c.Listen.HTTP},
 		{"admin-http", c.Listen.AdminHTTP},
 		{"cluster", c.Listen.Cluster},

@@ -16,6 +16,7 @@ var errAnnounced = errors.New("not an announcement of a tombola server")
 const (
 	flagSettled = 1 << iota // Cluster is the server's cluster, else its proposal
 	flagLeaving             // the server is draining
+	flagUnfit               // the server should not lead
 )
 
 // announced is what a server tells all others by gossip.
@@ -30,6 +31,7 @@ type announced struct {
 	Cluster     ID   // the cluster, or the proposed one, or zero
 	Settled     bool // the server belongs to Cluster for good
 	Leaving     bool
+	Unfit       bool
 
 	// GossipAddr is where the announcement came from; it is not encoded.
 	GossipAddr string
@@ -49,6 +51,9 @@ func (a announced) encode() []byte {
 	}
 	if a.Leaving {
 		flags |= flagLeaving
+	}
+	if a.Unfit {
+		flags |= flagUnfit
 	}
 	b = append(b, announceVersion, flags)
 	b = binary.AppendUvarint(b, uint64(a.Format))
@@ -70,7 +75,7 @@ func decodeAnnounced(b []byte) (announced, error) {
 	if len(b) < 2 || b[0] != announceVersion {
 		return a, errAnnounced
 	}
-	a.Settled, a.Leaving = b[1]&flagSettled != 0, b[1]&flagLeaving != 0
+	a.Settled, a.Leaving, a.Unfit = b[1]&flagSettled != 0, b[1]&flagLeaving != 0, b[1]&flagUnfit != 0
 	b = b[2:]
 	for _, into := range []*int{&a.Format, &a.Expect, &a.Slices} {
 		v, n := binary.Uvarint(b)

@@ -21,6 +21,7 @@ type Member struct {
 	Server
 	Alive   bool // gossip reaches it
 	Leaving bool // it is draining
+	Unfit   bool // it asks not to lead
 	Self    bool
 	// Cluster is the cluster it belongs to, zero while it has none.
 	Cluster ID
@@ -170,9 +171,9 @@ func (m *Membership) Resolve(serverID string) (clusterAddr string, ok bool) {
 // told of, this one included, sorted by server id.
 func (m *Membership) Members() []Member {
 	self := m.self()
-	all := []Member{{Server: self.server(), Alive: true, Leaving: self.Leaving, Self: true, Cluster: settledID(self)}}
+	all := []Member{{Server: self.server(), Alive: true, Leaving: self.Leaving, Unfit: self.Unfit, Self: true, Cluster: settledID(self)}}
 	for _, s := range m.view.sightings() {
-		all = append(all, Member{Server: s.server(), Alive: s.alive, Leaving: s.Leaving, Cluster: settledID(s.announced)})
+		all = append(all, Member{Server: s.server(), Alive: s.alive, Leaving: s.Leaving, Unfit: s.Unfit, Cluster: settledID(s.announced)})
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -203,6 +204,25 @@ func (m *Membership) Drain() {
 	m.announced.Leaving = true
 	m.mu.Unlock()
 	m.view.poke()
+}
+
+// SetFit tells the others whether this server should lead. It returns at once,
+// as Drain does.
+func (m *Membership) SetFit(fit bool) {
+	m.mu.Lock()
+	m.announced.Unfit = !fit
+	m.mu.Unlock()
+	m.view.poke()
+}
+
+// Eligible reports whether gossip holds a server to be alive, fit, and not about
+// to stop. Without gossip all are.
+func (m *Membership) Eligible(serverID string) bool {
+	if self := m.self(); serverID == self.Server {
+		return !self.Leaving && !self.Unfit
+	}
+	s, ok := m.view.server(serverID)
+	return !ok || s.alive && !s.Leaving && !s.Unfit
 }
 
 // leaveWait is how long a message to the others takes at most, when they are

@@ -342,6 +342,20 @@ func TestDrainIsSeenByOthers(t *testing.T) {
 	})
 }
 
+func TestWhoIsFitToLeadIsSeenByOthers(t *testing.T) {
+	servers, _ := three(t)
+	eligible := func(want bool) func() bool {
+		return func() bool { return servers[1].Eligible(servers[0].ServerID()) == want }
+	}
+	eventually(t, "it is held to be fit", eligible(true))
+	servers[0].SetFit(false)
+	eventually(t, "it is held to be unfit", eligible(false))
+	servers[0].SetFit(true)
+	eventually(t, "it is held to be fit again", eligible(true))
+	servers[0].Drain()
+	eventually(t, "it is about to stop", eligible(false))
+}
+
 func TestCloseEndsAwait(t *testing.T) {
 	s := open(t, t.TempDir(), "a", nil)
 	got := make(chan error, 1)

@@ -30,6 +30,8 @@ type Config struct {
 	Links   Links
 	Catalog *Catalog
 	MaxHeld int // draws that may wait for a leader to be elected
+	// DiskLow reports that this server's disk is almost full: it decides no draws.
+	DiskLow func() bool
 }
 
 // maxHops bounds how often a draw is forwarded.
@@ -68,6 +70,10 @@ func (r *Router) Start(d *draws.Draw, homed bool) {
 		d.Fail(draws.Draining)
 		return
 	}
+	if r.cfg.DiskLow() {
+		d.Fail(draws.DiskLow)
+		return
+	}
 	d.Homed = homed || len(d.RequestID()) > 0
 	r.send(d)
 }
@@ -75,7 +81,7 @@ func (r *Router) Start(d *draws.Draw, homed bool) {
 // Route takes a draw that another server forwarded to a group.
 func (r *Router) Route(group uint16, d *draws.Draw) {
 	if e := r.engines[allocator.SliceNo(group)]; e != nil && e.Leading() {
-		e.Submit(d)
+		r.submit(e, d)
 		return
 	}
 	r.Reroute(d)
@@ -95,7 +101,7 @@ func (r *Router) send(d *draws.Draw) {
 	case !ok:
 		r.hold(d)
 	case server == r.cfg.Self:
-		r.engines[slice].Submit(d)
+		r.submit(r.engines[slice], d)
 	case d.Hops >= maxHops && d.Homed:
 		d.Fail(draws.NoLeader)
 	case d.Hops >= maxHops:
@@ -105,6 +111,16 @@ func (r *Router) send(d *draws.Draw) {
 	default:
 		r.cfg.Links.Send(server, uint16(slice), d)
 	}
+}
+
+// submit hands a draw to an engine of this server, unless what it grants may
+// not fit on the disk.
+func (r *Router) submit(e *draws.Engine, d *draws.Draw) {
+	if r.cfg.DiskLow() {
+		d.Fail(draws.DiskLow)
+		return
+	}
+	e.Submit(d)
 }
 
 // target chooses a draw's slice and finds its leader. A draw without a home

@@ -40,6 +40,7 @@ type world struct {
 	mu      sync.Mutex
 	leaders map[uint16]string
 	sent    chan sent
+	diskLow bool
 }
 
 func (w *world) Leader(group uint16) (string, bool) {
@@ -59,7 +60,7 @@ func (w *world) Send(server string, group uint16, d *draws.Draw) { w.sent <- sen
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, leaders: make(map[uint16]string), sent: make(chan sent, 1000)}
-	w.r = NewRouter(Config{Self: self, Slices: slices, Groups: w, Links: w, Catalog: NewCatalog(), MaxHeld: 10})
+	w.r = NewRouter(Config{Self: self, Slices: slices, Groups: w, Links: w, Catalog: NewCatalog(), MaxHeld: 10, DiskLow: func() bool { return w.diskLow }})
 	return w
 }
 
@@ -153,6 +154,27 @@ func TestADrawWithoutAHomeStaysHereInTurns(t *testing.T) {
 	}
 	if len(w.sent) != 0 {
 		t.Fatal("a draw left although it need not")
+	}
+}
+
+func TestAServerWithALowDiskDecidesNothing(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(allocator.SliceNo(homeOf("ada")))
+	w.run(e)
+	w.diskLow = true
+	for what, start := range map[string]func(*draws.Draw){
+		"sent by a client":               func(d *draws.Draw) { w.r.Start(d, false) },
+		"forwarded":                      func(d *draws.Draw) { w.r.Route(homeOf("ada"), d) },
+		"given back by another's engine": w.r.Reroute,
+	} {
+		d := draw("ada", "r", patience)
+		start(d)
+		if a := d.Wait(); a.Failure != draws.DiskLow {
+			t.Errorf("%s: %+v", what, a)
+		}
+	}
+	if n := parked(e); n != 0 {
+		t.Errorf("%d draws reached the engine", n)
 	}
 }
 
