@@ -45,7 +45,7 @@ func (d *SmallDisk) Fill(leave int64) error {
 		return fmt.Errorf("testcluster: %w", err)
 	}
 	defer file.Close()
-	take := int64(s.Bavail)*int64(s.Bsize) - leave
+	take := int64(s.Bavail)*s.Bsize - leave
 	if err := syscall.Fallocate(int(file.Fd()), 0, 0, take); err != nil {
 		return fmt.Errorf("testcluster: fill %s: %w", d.dir, err)
 	}

@@ -34,7 +34,7 @@ func Free(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("diskroom: %s: %w", dir, err)
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert // not an int64 on every system
 }
 
 // Watch knows how much room there is. Run is for one goroutine, all else for
