@@ -6,7 +6,8 @@
 #
 # CONNECTIONS (10000) keep-alive connections are spread over three nodes, or over
 # three processes of the handler, by three wrk of one thread each. It prints a
-# line for each run, then medians and their ratio.
+# line for each run, then medians and their ratio. PROFILE=DIR keeps there what
+# each node spends its CPU on in the middle of the last run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -65,6 +66,13 @@ load() {
 			"http://127.0.0.1:$port$i" -- "$i" >"$dir/wrk$i" &
 		generators+=($!)
 	done
+	if [ -n "${PROFILE:-}" ] && [ "$name" = tombola ]; then
+		for i in 1 2 3; do
+			curl -sf -H "Authorization: Bearer $TOMBOLA_ADMIN_TOKEN" -o "$PROFILE/n$i.pprof" \
+				"http://127.0.0.1:1707$i/debug/pprof/profile?seconds=$((seconds - 3))" &
+			generators+=($!)
+		done
+	fi
 	wait "${generators[@]}"
 	after=$(ticks "$@")
 	awk -v name="$name" -v cpu=$((after - before)) '
