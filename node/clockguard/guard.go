@@ -196,13 +196,12 @@ func (g *Guard) judge(r Reading) {
 func (g *Guard) conclude(r Reading, problem error) {
 	was := g.problem
 	g.problem = problem
-	changed := (was == nil) != (problem == nil) || problem != nil && !errors.Is(problem, errors.Unwrap(was))
 	switch {
 	case problem == nil && was == nil:
 		return
 	case problem == nil:
 		g.cfg.Logger.Info("this server's clock agrees with the others'", "offset", g.offset)
-	case changed || r.Mono-g.logged >= repeat:
+	case was == nil || errors.Is(was, ErrOff) != errors.Is(problem, ErrOff) || r.Mono-g.logged >= repeat:
 		g.logged = r.Mono
 		g.cfg.Logger.Error("this server decides nothing", "why", problem)
 	}
