@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"tombola/allocator"
 	"tombola/node/backend"
@@ -26,6 +27,10 @@ const (
 	maxParked = 32768
 	maxHeld   = 32768
 )
+
+// sunkWait is how long the drain waits for its slice to take in how far the sink
+// is. It says so again.
+const sunkWait = time.Second
 
 // openGroups opens the groups that are placed on this server.
 func (n *Node) openGroups() error {
@@ -86,6 +91,9 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	s.Drain = drain.New(drain.Config{
 		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: n.log, // it names the slice itself
 		Sunk: func(ctx context.Context, seq uint64) error {
+			// The drain goes on whether or not the slice can decide anything.
+			ctx, cancel := context.WithTimeout(ctx, sunkWait)
+			defer cancel()
 			_, err := s.Engine.Order(ctx, func(w *allocator.EntryWriter) { w.Sunk(seq) })
 			return err
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,7 +24,8 @@ type Config struct {
 	// Ask returns what another server's wall clock says.
 	Ask func(ctx context.Context, server string) (time.Time, error)
 	// Found is told what speaks against this server's clock, nil for nothing,
-	// whenever that changes. It must not call the guard.
+	// once clocks have been compared: a doubt that the others dispel at once is
+	// no reason to hand anything over. It must not call the guard.
 	Found  func(problem error)
 	Logger *slog.Logger
 }
@@ -139,15 +141,12 @@ func (g *Guard) compare(ctx context.Context) {
 		wg.Go(func() { fresh[i] = g.ask(ctx, server) })
 	}
 	wg.Wait()
-	heard := false
-	for _, f := range fresh {
-		heard = heard || f
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if heard && doubts == g.doubts {
+	if slices.Contains(fresh, true) && doubts == g.doubts {
 		g.judge(g.cfg.Read())
 	}
+	g.cfg.Found(g.problem)
 }
 
 // ask has one other server say what its clock says, and reports whether that
@@ -205,7 +204,6 @@ func (g *Guard) conclude(r Reading, problem error) {
 		g.logged = r.Mono
 		g.cfg.Logger.Error("this server decides nothing", "why", problem)
 	}
-	g.cfg.Found(problem)
 }
 
 // fromMedian returns how far own is ahead of the median of clocks, which it is

@@ -1,6 +1,7 @@
 package draws
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -54,5 +55,21 @@ func TestDrawsOutliveADoubtAboutTheClock(t *testing.T) {
 	w.stop() // the leadership is handed over
 	if got := <-w.rerouted; got != d {
 		t.Fatalf("%p is rerouted, want %p", got, d)
+	}
+}
+
+func TestAnOrderThatIsGivenUpDoesNotStayInTheQueue(t *testing.T) {
+	w := newWorld(t)
+	w.setOff(true)
+	w.lead()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	if _, err := w.e.Order(ctx, func(e *allocator.EntryWriter) { e.Sunk(1) }); err == nil {
+		t.Fatal("decided")
+	}
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	if n := len(w.e.orders); n > 0 {
+		t.Fatalf("%d orders wait", n)
 	}
 }
