@@ -113,10 +113,10 @@ func wrongFor(t *testing.T, c *testcluster.Cluster, l *load, node int, by time.D
 	for _, want := range []struct{ path, text string }{{"/readyz?verbose", "clock is off"}, {"/metrics", "tombola_clock_off 1"}} {
 		must(t, testcluster.Until(within(t), func(ctx context.Context) error {
 			a, err := c.Client(node).Do(ctx, http.MethodGet, want.path, nil, http.Header{"Authorization": {"Bearer " + c.Token}})
-			if err != nil || !strings.Contains(string(a.Body), want.text) {
-				return fmt.Errorf("%s does not say that %q: %v: %s", want.path, want.text, err, a.Body)
+			if err == nil && !strings.Contains(string(a.Body), want.text) {
+				err = fmt.Errorf("%s does not say %q: %s", want.path, want.text, a.Body)
 			}
-			return nil
+			return err
 		}))
 	}
 	must(t, testcluster.Until(within(t), func(ctx context.Context) error {

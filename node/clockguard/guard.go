@@ -212,9 +212,8 @@ func (g *Guard) conclude(r Reading, problem error) {
 // right.
 func fromMedian(own time.Duration, clocks []time.Duration) time.Duration {
 	low, high := middle(clocks)
-	if fromLow, fromHigh := own-low, own-high; fromLow.Abs() > fromHigh.Abs() {
+	if fromLow := own - low; fromLow.Abs() > (own - high).Abs() {
 		return fromLow
-	} else {
-		return fromHigh
 	}
+	return own - high
 }

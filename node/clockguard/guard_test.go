@@ -341,7 +341,7 @@ func TestAFileSetsTheWallClockAndNotTheOther(t *testing.T) {
 	if err := c.Misset(ctx, file, func(f func()) { running.Go(f) }, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
-	off := func() time.Duration { return c.Wall().Sub(time.Now()).Round(time.Hour) }
+	off := func() time.Duration { return time.Until(c.Wall()).Round(time.Hour) }
 	if off() != 25*time.Hour {
 		t.Fatalf("off by %s", off())
 	}
