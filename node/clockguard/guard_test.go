@@ -107,7 +107,10 @@ func (w *world) counts(when string, reason error) {
 	if ok != (reason == nil) || !errors.Is(w.g.Problem(), reason) {
 		w.t.Fatalf("%s: usable %t, %v; want %v", when, ok, w.g.Problem(), reason)
 	}
-	if off := now.Sub(w.truth).Abs(); ok && off > Limit+Step {
+	w.mu.Lock()
+	off := now.Sub(w.truth).Abs()
+	w.mu.Unlock()
+	if ok && off > Limit+Step {
 		w.t.Fatalf("%s: the time is off by %s", when, off)
 	}
 }
