@@ -30,6 +30,7 @@ func (n *Node) register() {
 			_, leading := n.bank.Group.Leading()
 			return boolean(leading)
 		})
+		n.metrics.NewGauge(`tombola_bank_ahead_of_clock_seconds`, func() float64 { return n.bank.Stamp.Ahead().Seconds() })
 	}
 	n.metrics.NewGauge(`tombola_disk_free_bytes`, func() float64 { return float64(n.disk.Free()) })
 	n.metrics.NewGauge(`tombola_disk_low`, func() float64 { return boolean(n.disk.Low()) })
