@@ -134,7 +134,9 @@ func exactAroundMidnight(t *testing.T, db *sql.DB, prize string, midnight time.D
 	yesterday := today.AddDate(0, 0, -1).Format(time.DateOnly)
 	want := map[string]int{yesterday: daily, today.Format(time.DateOnly): daily}
 	if n := rows[yesterday]; !met && n <= daily { // the servers were ready too late
-		want[yesterday] = n
+		if want[yesterday] = n; n == 0 {
+			delete(want, yesterday)
+		}
 		t.Logf("%s: %d were granted before midnight, on a busy machine", prize, n)
 	}
 	if fmt.Sprint(rows) != fmt.Sprint(want) {
