@@ -21,6 +21,9 @@ func takeBacklog(ln net.Listener) []net.Conn {
 	}
 	var taken []int
 	_ = raw.Control(func(fd uintptr) {
+		// From now on one may wait to be accepted, and others try again later:
+		// between the last accept and the end hardly anybody comes in.
+		_ = syscall.Listen(int(fd), 0)
 		for {
 			conn, _, err := syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			if err == syscall.EINTR || err == syscall.ECONNABORTED {

@@ -51,7 +51,7 @@ func (c *conns) add(conn net.Conn) (*patient, bool) {
 const (
 	// evictAfter is how long a connection must have been idle to be closed for
 	// another one: a client that is about to use it has done so by then.
-	evictAfter = 5 * time.Second
+	evictAfter = time.Second
 	// evictShare is the part of all connections that is closed together, so
 	// that not every new one has to look for an old one.
 	evictShare = 256
@@ -131,8 +131,10 @@ func follow(c net.Conn, state fasthttp.ConnState) {
 		return
 	}
 	switch state {
-	case fasthttp.StateActive:
-		p.idleSince.Store(0)
+	case fasthttp.StateActive: // said of one that was not used yet, too
+		if p.begun.Load() {
+			p.idleSince.Store(0)
+		}
 	case fasthttp.StateIdle:
 		p.idleSince.Store(time.Now().UnixNano())
 	default:

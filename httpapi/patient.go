@@ -50,28 +50,46 @@ func lingerOn(c net.Conn) {
 	}
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. One that was retired is closed by its reader.
 func (p *patient) Close() error {
-	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok && p.linger.CompareAndSwap(true, false) {
-		if half.CloseWrite() == nil && p.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.CopyN(io.Discard, p.Conn, lingerBytes)
-		}
+	if p.over.Load() {
+		return nil
+	}
+	if p.linger.CompareAndSwap(true, false) {
+		p.hearOut()
 	}
 	p.owner.remove(p)
 	return p.Conn.Close()
 }
 
-// retire ends a connection between requests: its reader finds that it is over,
-// and closes it. Closed from here it would be reset if a request was just
-// coming in, and the client could not tell that from a fault.
+// hearOut announces the end and takes in what the client still sends.
+func (p *patient) hearOut() {
+	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok &&
+		half.CloseWrite() == nil && p.Conn.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.CopyN(io.Discard, p.Conn, lingerBytes)
+	}
+}
+
+// retire ends a connection between requests: its reader finds that it is over.
+// Closed from here it would be reset if a request was just coming in, and the
+// client could not tell that from a fault.
 func (p *patient) retire() {
-	p.linger.Store(true)
+	if p.idleSince.Load() == 0 {
+		return // its answer is the last one
+	}
 	p.over.Store(true)
 	if p.idleSince.Load() == 0 {
-		p.over.Store(false) // a request has come in; its answer is the last one
+		p.over.Store(false)
 		return
 	}
 	_ = p.Conn.SetReadDeadline(time.Now())
+}
+
+// end closes a connection that was retired. It is called by its reader.
+func (p *patient) end() {
+	p.hearOut()
+	p.owner.remove(p)
+	_ = p.Conn.Close()
 }
 
 // SetReadDeadline implements net.Conn. Before the first byte the idle limit
@@ -84,6 +102,7 @@ func (p *patient) SetReadDeadline(t time.Time) error {
 		return err
 	}
 	if p.over.Load() {
+		p.end()
 		return net.ErrClosed
 	}
 	return nil
@@ -94,9 +113,11 @@ func (p *patient) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
 	switch {
 	case p.over.Load():
-		return 0, io.EOF // what comes now came too late to be answered
+		p.end() // what comes now came too late to be answered
+		return 0, io.EOF
 	case p.begun.Load():
 	case n > 0:
+		p.idleSince.Store(0)
 		p.begun.Store(true)
 		if late := p.SetReadDeadline(time.Now().Add(p.owner.limits.Read)); late != nil && err == nil {
 			err = late
