@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"syscall"
 	"time"
@@ -125,4 +126,15 @@ func (p *Plain) broken(kept bool, err error) error {
 		return fmt.Errorf("%w: %w: %w", what, ErrReset, err)
 	}
 	return fmt.Errorf("%w: %w", what, err)
+}
+
+// Alive reports whether the server has left the connection open. It is for
+// connections on which nothing is awaited.
+func (p *Plain) Alive() bool {
+	if p.conn == nil {
+		return false
+	}
+	_ = p.conn.SetReadDeadline(time.Now())
+	_, err := p.reader.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
