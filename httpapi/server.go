@@ -108,6 +108,7 @@ func (s *Server) newFasthttp(on side) *fasthttp.Server {
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
+		MaxIdleWorkerDuration:        2 * time.Second, // goroutines of connections that are gone
 	}
 }
 
