@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"testing"
 )
@@ -11,7 +12,7 @@ func TestALengthAloneTakesNoMemory(t *testing.T) {
 	claim := beginFrame(nil, frameCall)
 	binary.BigEndian.PutUint32(claim, maxBody)
 	in := newFrameReader(bytes.NewReader(append(claim, "little"...)), maxCallBytes)
-	if _, err := in.next(); err != io.ErrUnexpectedEOF {
+	if _, err := in.next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatalf("%v", err)
 	}
 	if cap(in.buf) > keepBuffer {
