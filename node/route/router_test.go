@@ -364,7 +364,7 @@ func TestAServerThatStopsDoesNotHoldDrawsForever(t *testing.T) {
 		w.r.Run(ctx)
 	}()
 	defer func() { cancel(); <-done }()
-	d := draw("ada", "r", time.Hour)
+	d := draw("ada", "r", patience)
 	w.r.Start(d, false)
 	w.r.Drain()
 	if a := d.Wait(); a.Failure != draws.Draining {
