@@ -39,7 +39,10 @@ func (n *Node) openGroups() error {
 		if !slices.Contains(servers, n.members.ServerID()) {
 			continue
 		}
-		var err error
+		err := n.ctx.Err() // large ones take a while to load
+		if err != nil {
+			return err
+		}
 		if no == 0 {
 			err = n.openBank(servers)
 		} else {

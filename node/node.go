@@ -46,6 +46,8 @@ type Node struct {
 	failed  chan error    // what makes going on impossible
 	opened  chan struct{} // closed once all groups are open
 
+	handedOver bool // leadership is to be given away before the node closes
+
 	lock    *dirLock
 	disk    *diskroom.Watch
 	fitness *fitness.Fitness

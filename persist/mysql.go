@@ -180,7 +180,9 @@ func mysqlLock(ctx context.Context, db *sql.DB, schema string) (unlock func(), e
 	}
 	return func() {
 		// Where this fails the connection is broken, and the lock free.
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
+		defer cancel()
+		_, _ = conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", name)
 		_ = conn.Close()
 	}, nil
 }

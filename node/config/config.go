@@ -45,6 +45,9 @@ type Config struct {
 	// certificates again. Nil when there is no such request ever. It may drop
 	// requests that come while one is waiting to be received.
 	Reload <-chan struct{} `kong:"-"`
+	// Hasten is closed, or receives a value, when the node is asked once more
+	// to stop. Nil when it never is.
+	Hasten <-chan struct{} `kong:"-"`
 }
 
 // Listen holds the addresses (host:port) that a node listens on.

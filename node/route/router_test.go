@@ -379,3 +379,20 @@ func TestTheCatalogKeepsTheNewestDefinition(t *testing.T) {
 		t.Fatal("the limit was taken away")
 	}
 }
+
+func TestAServerThatStopsDoesNotHoldDrawsForever(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.r.Run(ctx)
+	}()
+	defer func() { cancel(); <-done }()
+	d := draw("ada", "r", patience)
+	w.r.Start(d, false)
+	w.r.Drain()
+	if a := d.Wait(); a.Failure != draws.Draining {
+		t.Fatalf("%+v", a)
+	}
+}
