@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,6 +20,10 @@ const (
 	stopWait   = 10 * time.Second
 )
 
+// ErrFault is wrapped by what Serve returns when the node could not go on. The
+// process should end at once, whatever still runs in it: its disk may hang.
+var ErrFault = errors.New("stopped by a fault")
+
 // Serve runs one node until ctx ends, then drains and stops it.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	secrets, err := config.LoadSecrets(cfg, os.Getenv, logger)
@@ -34,9 +39,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		case <-ctx.Done():
 			return stop(n)
 		case err := <-n.Failed():
-			// Nothing is drained: what failed may hang for ever, and others take
-			// over faster when the process is gone.
-			return fmt.Errorf("node: stopped by a fault: %w", err)
+			return faulty(err)
 		case <-cfg.Reload:
 			if secrets, err = config.LoadSecrets(cfg, os.Getenv, logger); err == nil {
 				err = n.Reload(secrets)
@@ -55,12 +58,29 @@ func stop(n *Node) error {
 	select {
 	case <-time.After(noticeWait):
 	case err := <-n.Failed():
-		return fmt.Errorf("node: stopped by a fault: %w", err)
+		return faulty(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), drainWait)
-	n.Drain(ctx)
-	cancel()
-	ctx, cancel = context.WithTimeout(context.Background(), stopWait)
-	defer cancel()
-	return n.Close(ctx)
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainWait)
+		n.Drain(ctx)
+		cancel()
+		ctx, cancel = context.WithTimeout(context.Background(), stopWait)
+		defer cancel()
+		stopped <- n.Close(ctx)
+	}()
+	select {
+	case err := <-stopped:
+		return err
+	case err := <-n.Failed():
+		return faulty(err)
+	}
+}
+
+// faulty ends a node that can't go on. Nothing is drained, closed or logged:
+// what failed may hang for ever, and others take over faster when the process
+// is gone.
+func faulty(err error) error {
+	sever()
+	return fmt.Errorf("node: %w: %w", ErrFault, err)
 }

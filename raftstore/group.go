@@ -71,7 +71,11 @@ func open(opts Options) (*Group, error) {
 		end:     end,
 		streams: newStreams(opts.Layer, opts.Advertise),
 	}
-	g.fsm = &fsm{machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing}
+	stall := watchdog{limit: opts.DiskStall, fail: fault.hang}
+	g.fsm = &fsm{
+		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing,
+		stall: stall, installs: newInstalls(opts.Logger),
+	}
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
 		lead:    opts.Lead,
@@ -93,7 +97,7 @@ func open(opts Options) (*Group, error) {
 		logger:   opts.Logger,
 	}
 	var err error
-	if g.store, err = openStore(opts.Dir, fault.fail); err != nil {
+	if g.store, err = openStore(opts.Dir, fault.fail, stall); err != nil {
 		return nil, err
 	}
 	if err := g.start(); err != nil {
@@ -127,12 +131,15 @@ func (g *Group) start() error {
 	}
 	if err != nil {
 		_ = g.trans.Close()
+		close(g.end.gone)
 		g.streams.wait()
+		g.end.gates.Wait()
 		if cause := g.fault.cause(); cause != nil {
 			return cause
 		}
 		return err
 	}
+	g.fsm.started.Store(true)
 	g.runLoops()
 	g.fault.arm()
 	return nil
@@ -150,11 +157,17 @@ func (g *Group) newTransport() *transport {
 			local: g.opts.Local, advertise: g.opts.Advertise, resolve: g.opts.Resolve,
 		}
 	}
-	return &transport{
+	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(conf),
 		peers:            newPeers(),
 		patience:         g.opts.Election / 2,
+		sent:             newInstalls(g.opts.Logger),
 	}
+	if g.opts.Room != nil {
+		t.room = newRoomGate(g.opts.Room, g.end.gone, g.opts.Logger)
+		g.end.gates.Go(func() { t.room.run(t.NetworkTransport.Consumer()) })
+	}
+	return t
 }
 
 func (g *Group) config() *raft.Config {
