@@ -21,7 +21,8 @@ const (
 )
 
 // ErrFault is wrapped by what Serve returns when the node could not go on. The
-// process should end at once, whatever still runs in it: its disk may hang.
+// process should Sever its connections and end at once, whatever still runs in
+// it: its disk may hang.
 var ErrFault = errors.New("stopped by a fault")
 
 // Serve runs one node until ctx ends, then drains and stops it.
@@ -81,6 +82,5 @@ func stop(n *Node) error {
 // what failed may hang for ever, and others take over faster when the process
 // is gone.
 func faulty(err error) error {
-	sever()
 	return fmt.Errorf("node: %w: %w", ErrFault, err)
 }

@@ -6,14 +6,14 @@ import (
 	"syscall"
 )
 
-// sever breaks every network connection of this process, and its listeners. It
+// Sever breaks every network connection of this process, and its listeners. It
 // is for a process whose disk hangs: the kernel closes nothing before the last
 // thread has ended, and one that waits for the disk can't be ended. So peers
 // and clients would wait for answers on connections that look alive.
 //
 // It takes no lock and waits for nobody. Other sockets, such as the one to the
 // system's log, are left alone. Where there is no /proc it does nothing.
-func sever() {
+func Sever() {
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return
