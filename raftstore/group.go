@@ -1,9 +1,11 @@
 package raftstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -111,9 +113,15 @@ func (g *Group) start() error {
 	if err := removeTorn(g.opts.Dir); err != nil {
 		return err
 	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
+	files, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
 	if err != nil {
 		return fmt.Errorf("open snapshots: %w", err)
+	}
+	snaps := &keptSnapshots{
+		SnapshotStore: files, dir: filepath.Join(g.opts.Dir, "snapshots"), log: g.store, logger: g.opts.Logger,
+	}
+	if err := snaps.check(); err != nil {
+		return err
 	}
 	cache, err := raft.NewLogCache(cachedEntries, g.store)
 	if err != nil {
@@ -134,12 +142,10 @@ func (g *Group) start() error {
 		close(g.end.gone)
 		g.streams.wait()
 		g.end.gates.Wait()
-		if cause := g.fault.cause(); cause != nil {
-			return cause
-		}
-		return err
+		return cmp.Or(g.fault.cause(), snaps.lost(), err)
 	}
 	g.fsm.started.Store(true)
+	snaps.started.Store(true)
 	g.runLoops()
 	g.fault.arm()
 	return nil

@@ -52,8 +52,12 @@ func openStore(dir string, fail func(error), stall watchdog) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create directory: %w", err)
 	}
+	path := filepath.Join(dir, logFile)
+	if err := checkFile(path); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path: filepath.Join(dir, logFile),
+		Path: path,
 		BoltOptions: &bbolt.Options{
 			Timeout: lockTime,
 			// The list of free pages is rebuilt at start instead of being
@@ -64,7 +68,7 @@ func openStore(dir string, fail func(error), stall watchdog) (*store, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("open log: %s: %w", path, err)
 	}
 	s := &store{bolt: bolt, fail: fail, stall: stall}
 	if err := s.settle(touched); err != nil {
