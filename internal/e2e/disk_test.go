@@ -205,7 +205,9 @@ func aDiskWithErrors(t *testing.T, c *testcluster.Cluster, db *sql.DB, disk *tes
 	slice := ledBy(t, c, "n2")
 	create(t, c, "broken", counter(10_000_000))
 	crowd := during(t, c, "broken", func(w *crowd) {
-		must(t, room.Fill(0)) // what the disk still has to be given, it can't get
+		// What the disk still has to be given soon, it can't get. While it
+		// takes a part of what is left the rest can't be filled at once.
+		must(t, testcluster.Until(within(t), func(context.Context) error { return room.Fill(256 << 10) }))
 		broken := time.Now()
 		ended(t, c.Nodes[1], "log store: append:", "log store: set:", "outbox")
 		t.Logf("n2 said why it ends %s after its disk had errors", time.Since(broken))
