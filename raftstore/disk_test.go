@@ -113,7 +113,7 @@ func TestAnApplyThatNeverReturnsIsFatal(t *testing.T) {
 		t.Error("nothing was reported")
 	}
 	close(release)
-	<-proposed
+	_ = <-proposed // whatever became of it
 }
 
 func TestAServerWithoutRoomIsAFollowerThatCatchesUp(t *testing.T) {

@@ -37,7 +37,7 @@ func checkFile(path string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // nothing was written
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil || info.Size() == 0 {
 		return err
