@@ -254,3 +254,39 @@ func comesBack(t *testing.T, c *testcluster.Cluster, node int) {
 		t.Fatal(err)
 	}
 }
+
+// TestAFullDiskEndsTheProcess fills the disk of a server that watches no floor.
+// It says why it ends, and has all that it granted once there is room again.
+func TestAFullDiskEndsTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	room := testcluster.NewSmallDisk(t, filepath.Join(dir, "n1"), 64<<20)
+	c := testcluster.Start(t, testcluster.Options{Dir: dir, Nodes: 1, Args: []string{"--disk-floor", "0"}})
+	create(t, c, "tv", counter(10_000_000))
+	must(t, room.Fill(64<<10))
+	grants := make(map[string]wire.GrantID)
+	for i := 0; c.Nodes[0].Running(); i++ {
+		r, err := c.Client(0).Draw(within(t), "tv", user(i), "r")
+		if err != nil {
+			break
+		}
+		grants[user(i)] = r.GrantID
+	}
+	ended(t, c.Nodes[0], "no space left on device")
+	if err := c.Nodes[0].Process().Wait(within(t)); err == nil || !strings.Contains(err.Error(), "exit status 1") {
+		t.Errorf("n1 ended with %v", err)
+	}
+	must(t, room.Clear())
+	must(t, c.Nodes[0].Start())
+	if err := c.WaitReady(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	for name, id := range grants {
+		if r := granted(t, c.Client(0), "tv", name, "r"); r.GrantID != id || !r.Repeat {
+			t.Fatalf("%s had grant %s before the disk was full, and now %+v", name, id, r)
+		}
+	}
+	t.Logf("%d grants were repeated", len(grants))
+	granted(t, c.Client(0), "tv", "after", "r")
+	sunk(t, c)
+	verified(t, c)
+}
