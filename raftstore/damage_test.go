@@ -73,6 +73,7 @@ func TestADamagedLogIsMendedOrRefused(t *testing.T) {
 		"there are more pages than were used": {func(b []byte) []byte { return append(b, make([]byte, 3*page)...) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := single(t)
 			want := texts("x", 40)
 			for _, text := range want {
@@ -123,6 +124,7 @@ func TestADamagedSnapshotIsReplacedOrRefused(t *testing.T) {
 		"no snapshot is left and the log began new": {trailingEntries + 20, func(t *testing.T, dir string) { _ = os.RemoveAll(filepath.Dir(dir)) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := single(t)
 			all := texts("a", 5)
 			take := func(texts []string) {
