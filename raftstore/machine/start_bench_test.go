@@ -19,7 +19,7 @@ var grants = flag.Int("grants", 100_000, "how many retained grants BenchmarkStar
 
 // BenchmarkStart is how long a slice with many grants in its memory takes from
 // its files to leading: outbox, snapshot with users and request ids, log behind
-// it, election. Try -grants 10000000 -benchtime 1x.
+// it, election. Try -grants=10000000 -benchtime=1x.
 func BenchmarkStart(b *testing.B) {
 	dir := b.TempDir()
 	s := startSlice(b, dir)
