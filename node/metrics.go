@@ -25,6 +25,10 @@ func (n *Node) register() {
 		gauge("sink_lag_events", no, func() float64 { return float64(behind(s)) })
 		gauge("sink_failing", no, func() float64 { return boolean(s.Drain.Status().Err != nil) })
 	}
+	for no, g := range n.groups.all() {
+		n.metrics.NewGauge(fmt.Sprintf(`tombola_snapshot_installs_total{group="%d"}`, no), func() float64 { return float64(g.Status().Installs) })
+		n.metrics.NewGauge(fmt.Sprintf(`tombola_snapshots_sent_total{group="%d"}`, no), func() float64 { return float64(g.Status().Sent) })
+	}
 	if n.bank != nil {
 		n.metrics.NewGauge(`tombola_bank_leading`, func() float64 {
 			_, leading := n.bank.Group.Leading()

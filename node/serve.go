@@ -28,6 +28,11 @@ const (
 // errSlowStop is returned when a node had to be ended as by a crash.
 var errSlowStop = errors.New("node: it did not stop in time and is ended; nothing is lost")
 
+// ErrFault is wrapped by what Serve returns when the node could not go on. The
+// process should Sever its connections and end at once, whatever still runs in
+// it: its disk may hang.
+var ErrFault = errors.New("stopped by a fault")
+
 // Serve runs one node until ctx ends, then drains and stops it.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	secrets, err := config.LoadSecrets(cfg, os.Getenv, logger)
@@ -43,9 +48,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 		case <-ctx.Done():
 			return stop(n)
 		case err := <-n.Failed():
-			// Nothing is drained: what failed may hang for ever, and others take
-			// over faster when the process is gone.
-			return fmt.Errorf("node: stopped by a fault: %w", err)
+			return faulty(err)
 		case <-cfg.Reload:
 			if secrets, err = config.LoadSecrets(cfg, os.Getenv, logger); err == nil {
 				err = n.Reload(secrets)
@@ -91,14 +94,9 @@ func stop(n *Node) error {
 	case <-time.After(noticeWait):
 	case <-haste.Done():
 	case err := <-n.Failed():
-		return fmt.Errorf("node: stopped by a fault: %w", err)
+		return faulty(err)
 	}
-	ctx, cancel := context.WithTimeout(haste, drainWait)
-	n.HandOver(ctx)
-	cancel()
-	n.Drain()
-
-	ctx, cancel = context.WithTimeout(context.Background(), stopWait)
+	ctx, cancel := context.WithTimeout(context.Background(), drainWait+stopWait)
 	defer cancel()
 	defer context.AfterFunc(haste, func() {
 		select {
@@ -108,7 +106,13 @@ func stop(n *Node) error {
 		}
 	})()
 	closed := make(chan error, 1)
-	go func() { closed <- n.Close(ctx) }()
+	go func() {
+		handOver, done := context.WithTimeout(haste, drainWait)
+		n.HandOver(handOver)
+		done()
+		n.Drain()
+		closed <- n.Close(ctx)
+	}()
 	hurry := ctx.Done()
 	var end <-chan time.Time
 	for {
@@ -116,7 +120,7 @@ func stop(n *Node) error {
 		case err := <-closed:
 			return err
 		case err := <-n.Failed():
-			return fmt.Errorf("node: stopped by a fault: %w", err)
+			return faulty(err)
 		case <-hurry:
 			hurry, end = nil, time.After(endWait)
 		case <-end:
@@ -138,4 +142,11 @@ func hastening(n *Node) (ctx context.Context, done func()) {
 		}
 	}()
 	return ctx, func() { close(over); cancel() }
+}
+
+// faulty ends a node that can't go on. Nothing is drained, closed or logged:
+// what failed may hang for ever, and others take over faster when the process
+// is gone.
+func faulty(err error) error {
+	return fmt.Errorf("node: %w: %w", ErrFault, err)
 }

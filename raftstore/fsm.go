@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -16,6 +17,9 @@ type fsm struct {
 	pending   *pending
 	fault     *fault
 	closing   *atomic.Bool
+	stall     watchdog // an entry's events are written to the disk
+	installs  *installs
+	started   atomic.Bool  // what is restored from now on came from a leader
 	unsnapped atomic.Int64 // bytes applied since the last snapshot
 }
 
@@ -34,7 +38,9 @@ func (f *fsm) Apply(entry *raft.Log) any {
 	if p != nil {
 		into = p.into
 	}
+	w := f.stall.begin("state machine: apply")
 	err := f.machine.Apply(entry.Data[EntryHeadroom:], into)
+	w.end()
 	if err != nil {
 		err = fmt.Errorf("apply entry %d: %w", entry.Index, err)
 		f.fault.fail(err)
@@ -73,6 +79,9 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 		return err
 	}
 	f.unsnapped.Store(0)
+	if f.started.Load() {
+		f.installs.happened("", time.Now())
+	}
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package raftstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -71,7 +73,11 @@ func open(opts Options) (*Group, error) {
 		end:     end,
 		streams: newStreams(opts.Layer, opts.Advertise),
 	}
-	g.fsm = &fsm{machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing}
+	stall := watchdog{limit: opts.DiskStall, fail: fault.hang}
+	g.fsm = &fsm{
+		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing,
+		stall: stall, installs: newInstalls(opts.Logger),
+	}
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
 		lead:    opts.Lead,
@@ -93,7 +99,7 @@ func open(opts Options) (*Group, error) {
 		logger:   opts.Logger,
 	}
 	var err error
-	if g.store, err = openStore(opts.Dir, fault.fail); err != nil {
+	if g.store, err = openStore(opts.Dir, fault.fail, stall); err != nil {
 		return nil, err
 	}
 	if err := g.start(); err != nil {
@@ -107,9 +113,15 @@ func (g *Group) start() error {
 	if err := removeTorn(g.opts.Dir); err != nil {
 		return err
 	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
+	files, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
 	if err != nil {
 		return fmt.Errorf("open snapshots: %w", err)
+	}
+	snaps := &keptSnapshots{
+		SnapshotStore: files, dir: filepath.Join(g.opts.Dir, "snapshots"), log: g.store, logger: g.opts.Logger,
+	}
+	if err := snaps.check(); err != nil {
+		return err
 	}
 	cache, err := raft.NewLogCache(cachedEntries, g.store)
 	if err != nil {
@@ -127,12 +139,13 @@ func (g *Group) start() error {
 	}
 	if err != nil {
 		_ = g.trans.Close()
+		close(g.end.gone)
 		g.streams.wait()
-		if cause := g.fault.cause(); cause != nil {
-			return cause
-		}
-		return err
+		g.end.gates.Wait()
+		return cmp.Or(g.fault.cause(), snaps.lost(), err)
 	}
+	g.fsm.started.Store(true)
+	snaps.started.Store(true)
 	g.runLoops()
 	g.fault.arm()
 	return nil
@@ -150,11 +163,17 @@ func (g *Group) newTransport() *transport {
 			local: g.opts.Local, advertise: g.opts.Advertise, resolve: g.opts.Resolve,
 		}
 	}
-	return &transport{
+	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(conf),
 		peers:            newPeers(),
 		patience:         g.opts.Election / 2,
+		sent:             newInstalls(g.opts.Logger),
 	}
+	if g.opts.Room != nil {
+		t.room = newRoomGate(g.opts.Room, g.end.gone, g.opts.Logger)
+		g.end.gates.Go(func() { t.room.run(t.NetworkTransport.Consumer()) })
+	}
+	return t
 }
 
 func (g *Group) config() *raft.Config {

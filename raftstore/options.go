@@ -87,6 +87,16 @@ type Options struct {
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
 
+	// DiskStall is how long a write to the log, or the Machine's of an entry,
+	// may take before it is fatal: a disk that hangs gives no error. 0: any time.
+	DiskStall time.Duration
+
+	// Room, if not nil, reports whether there is room on the disk for what a
+	// leader sends. While there is none, entries and snapshots are refused
+	// before they touch the disk, and this server is a follower that falls
+	// behind. It is called for every message with entries, so it must be quick.
+	Room func() bool
+
 	Logger *slog.Logger
 
 	// Fatal is called at most once, with what makes going on impossible, from
@@ -120,6 +130,8 @@ func (o Options) check() error {
 		return errors.New("layer, machine, logger and fatal are all needed")
 	case o.Election < 10*time.Millisecond:
 		return errors.New("election timeout under 10ms")
+	case o.DiskStall < 0:
+		return errors.New("negative disk stall timeout")
 	case o.SnapshotBytes < 0 || o.SnapshotEvery < 0:
 		return errors.New("negative snapshot trigger")
 	}

@@ -116,7 +116,7 @@ func TestAnInterruptedFirstStartIsFinished(t *testing.T) {
 	members := []Server{{"b", "b:1"}, {"a", "a:1"}, {"c", "c:1"}}
 	first := func(t *testing.T, term uint64, members []Server) raft.Log {
 		dir := filepath.Join(t.TempDir(), "group")
-		s, err := openStore(dir, func(err error) { t.Error(err) })
+		s, err := openStore(dir, func(err error) { t.Error(err) }, watchdog{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,12 +23,22 @@ type transport struct {
 	*raft.NetworkTransport
 	peers    *peers
 	patience time.Duration // for a peer to take over
+	sent     *installs     // snapshots that peers were sent
+	room     *roomGate     // nil: everything is let in
 }
 
 var (
 	errTakeover = errors.New("raftstore: the peer did not answer the request to take over")
 	errNoRoute  = errors.New("raftstore: no address is known")
 )
+
+// Consumer implements raft.Transport.
+func (t *transport) Consumer() <-chan raft.RPC {
+	if t.room != nil {
+		return t.room.out
+	}
+	return t.NetworkTransport.Consumer()
+}
 
 // AppendEntries implements raft.Transport.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
