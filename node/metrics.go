@@ -22,6 +22,7 @@ func (n *Node) register() {
 		gauge("slice_term", no, func() float64 { return float64(s.Group.Status().Term) })
 		gauge("outbox_bytes", no, func() float64 { return float64(s.Outbox.Size()) })
 		gauge("sink_lag_events", no, func() float64 { return float64(behind(s)) })
+		gauge("sink_lag_seconds", no, func() float64 { return s.SinkLag(n.clock()).Seconds() })
 		gauge("sink_failing", no, func() float64 { return boolean(s.Drain.Status().Err != nil) })
 	}
 	if n.bank != nil {

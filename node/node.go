@@ -217,6 +217,7 @@ func (n *Node) openAll(context.Context) error {
 		leader, _ := n.groups.Leader(group)
 		return leader, nil
 	})
+	n.servePeers(asker)
 	n.backend.Open(&backend.Parts{
 		Members: n.members, Cluster: n.cluster, Slices: n.slices, Bank: n.bank, Router: n.router, Catalog: n.catalog,
 		Ask: asker, Groups: n.groups, Sink: n.sink, SharedSink: n.sharedSink(),
