@@ -44,7 +44,7 @@ type Config struct {
 	// Peers returns events from a sequence on, as encoded in the outbox, at
 	// least one and none above to, from another server that keeps the slice.
 	// Nil where there is none to ask.
-	Peers  func(ctx context.Context, from, to uint64) ([][]byte, error)
+	Peers func(ctx context.Context, from, to uint64) ([][]byte, error)
 	// LookEvery is how often the sink's checkpoint is looked at while there is
 	// nothing to write; 0 for ten seconds.
 	LookEvery time.Duration
