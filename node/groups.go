@@ -93,6 +93,7 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	})
 	s.Drain = drain.New(drain.Config{
 		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: n.log, // it names the slice itself
+		Peers: n.peers(no, servers), Confirmed: sunk(s.Machine),
 		Sunk: func(ctx context.Context, seq uint64) error {
 			// The drain goes on whether or not the slice can decide anything.
 			ctx, cancel := context.WithTimeout(ctx, sunkWait)
@@ -194,6 +195,13 @@ func prizeIDs(m *machine.Slice) func(allocator.PrizeNo) (string, bool) {
 	return func(no allocator.PrizeNo) (id string, ok bool) {
 		m.Read(func(s *allocator.Slice) { id, ok = s.PrizeID(no) })
 		return id, ok
+	}
+}
+
+func sunk(m *machine.Slice) func() uint64 {
+	return func() (seq uint64) {
+		m.Read(func(s *allocator.Slice) { seq = s.Sunk() })
+		return seq
 	}
 }
 

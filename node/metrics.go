@@ -23,6 +23,7 @@ func (n *Node) register() {
 		gauge("outbox_bytes", no, func() float64 { return float64(s.Outbox.Size()) })
 		gauge("slice_ahead_of_clock_seconds", no, func() float64 { return s.Stamp.Ahead().Seconds() })
 		gauge("sink_lag_events", no, func() float64 { return float64(behind(s)) })
+		gauge("sink_lag_seconds", no, func() float64 { return s.SinkLag(n.clock.Wall()).Seconds() })
 		gauge("sink_failing", no, func() float64 { return boolean(s.Drain.Status().Err != nil) })
 	}
 	for no, g := range n.groups.all() {

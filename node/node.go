@@ -224,6 +224,7 @@ func (n *Node) openAll(context.Context) error {
 	ask.Handle(asker, askClock, func(context.Context, uint16, struct{}) (allocator.Micros, error) {
 		return allocator.MicrosOf(n.clock.Wall()), nil
 	})
+	n.servePeers(asker)
 	n.backend.Open(&backend.Parts{
 		Members: n.members, Cluster: n.cluster, Slices: n.slices, Bank: n.bank, Router: n.router, Catalog: n.catalog,
 		Ask: asker, Groups: n.groups, Sink: n.sink, SharedSink: n.sharedSink(),

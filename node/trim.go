@@ -47,6 +47,9 @@ func (n *Node) trimOutbox(s *backend.Slice) {
 	if err == nil {
 		var sunk uint64
 		s.Machine.Read(func(m *allocator.Slice) { sunk = m.Sunk() })
+		if s.Engine.Leading() { // a sink that went back is sent again what it lost
+			sunk = min(sunk, s.Drain.Status().Seq)
+		}
 		err = s.Outbox.Trim(min(old, sunk+1))
 	}
 	if err != nil {

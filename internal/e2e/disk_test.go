@@ -197,7 +197,7 @@ func aDiskThatHangs(t *testing.T, c *testcluster.Cluster, db *sql.DB, disk *test
 	if err := c.Nodes[0].Process().Wait(within(t)); err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("n1 ended with %v", err)
 	}
-	comesBack(t, c, 0)
+	startsAgain(t, c, 0)
 	crowd.allSunk(t, db)
 }
 
@@ -220,7 +220,7 @@ func aDiskWithErrors(t *testing.T, c *testcluster.Cluster, db *sql.DB, disk *tes
 	must(t, room.Clear())
 	must(t, disk.Repair())
 	must(t, disk.Mount())
-	comesBack(t, c, 1)
+	startsAgain(t, c, 1)
 	crowd.allSunk(t, db)
 }
 
@@ -242,9 +242,9 @@ func ended(t *testing.T, n *testcluster.Node, why ...string) {
 	t.Log(n.Tail(1))
 }
 
-// comesBack starts a node again and waits until it leads its share, which it
+// startsAgain starts a node again and waits until it leads its share, which it
 // does not before it has caught up.
-func comesBack(t *testing.T, c *testcluster.Cluster, node int) {
+func startsAgain(t *testing.T, c *testcluster.Cluster, node int) {
 	t.Helper()
 	must(t, c.Nodes[node].Start())
 	if err := c.WaitReady(within(t)); err != nil {

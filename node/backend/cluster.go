@@ -172,20 +172,42 @@ func copyOf(no uint16, g *raftstore.Group) groupStatus {
 func outboxOf(s *Slice, now time.Time) wire.Outbox {
 	status := s.Drain.Status()
 	out := wire.Outbox{LastSeq: s.Outbox.Last(), Bytes: s.Outbox.Size()}
-	s.Machine.Read(func(m *allocator.Slice) { out.SinkSeq = max(status.Seq, m.Sunk()) })
+	out.SinkSeq = status.Seq
+	if !s.Engine.Leading() { // a leader knows better: the sink may have gone back
+		s.Machine.Read(func(m *allocator.Slice) { out.SinkSeq = max(status.Seq, m.Sunk()) })
+	}
 	out.SinkSeq = min(out.SinkSeq, out.LastSeq)
 	out.Lag = out.LastSeq - out.SinkSeq
 	if status.Err != nil {
 		out.SinkError = status.Err.Error()
 	}
-	if out.Lag > 0 {
-		if payload, err := s.Outbox.Get(out.SinkSeq + 1); err == nil {
-			if e, err := allocator.DecodeEvent(payload); err == nil {
-				out.LagMS = max(0, now.Sub(e.At.Time()).Milliseconds())
-			}
-		}
-	}
+	out.LagMS = s.ageAfter(out.SinkSeq, now).Milliseconds()
 	return out
+}
+
+// SinkLag returns how old the oldest event is that the sink lacks, where this
+// server leads the slice; 0 where it lacks none.
+func (s *Slice) SinkLag(now time.Time) time.Duration {
+	if !s.Engine.Leading() {
+		return 0
+	}
+	return s.ageAfter(s.Drain.Status().Seq, now)
+}
+
+// ageAfter returns the age of the event after seq, 0 where there is none.
+func (s *Slice) ageAfter(seq uint64, now time.Time) time.Duration {
+	if seq >= s.Outbox.Last() {
+		return 0
+	}
+	payload, err := s.Outbox.Get(max(seq+1, s.Outbox.First()))
+	if err != nil {
+		return 0
+	}
+	e, err := allocator.DecodeEvent(payload)
+	if err != nil {
+		return 0
+	}
+	return max(0, now.Sub(e.At.Time()))
 }
 
 func state(m membership.Member) string {

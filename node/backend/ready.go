@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
@@ -109,7 +110,8 @@ func sinkCheck(p *Parts) wire.Check {
 		status := s.Drain.Status()
 		if status.Err != nil {
 			c.OK = false
-			details = append(details, fmt.Sprintf("slice %d is %d events behind: %v", s.No, s.Outbox.Last()-status.Seq, status.Err))
+			details = append(details, fmt.Sprintf("slice %d is %d events and %s behind: %v",
+				s.No, s.Outbox.Last()-status.Seq, s.SinkLag(p.Clock()).Round(time.Millisecond), status.Err))
 		}
 	}
 	c.Detail = strings.Join(details, "; ")
