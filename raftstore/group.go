@@ -34,6 +34,7 @@ type Group struct {
 	fault    *fault
 	gate     *gate
 	balance  *balance
+	prompt   *prompt
 	end      *ending
 }
 
@@ -92,6 +93,10 @@ func open(opts Options) (*Group, error) {
 		transfer: g.Transfer,
 		logger:   opts.Logger,
 	}
+	g.prompt = &prompt{local: opts.Local, election: opts.Election}
+	for _, s := range opts.Bootstrap {
+		g.prompt.order = append(g.prompt.order, s.ID)
+	}
 	var err error
 	if g.store, err = openStore(opts.Dir, fault.fail); err != nil {
 		return nil, err
@@ -133,6 +138,7 @@ func (g *Group) start() error {
 		}
 		return err
 	}
+	g.prompt.raft.Store(g.raft)
 	g.runLoops()
 	g.fault.arm()
 	return nil
@@ -153,6 +159,7 @@ func (g *Group) newTransport() *transport {
 	return &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(conf),
 		peers:            newPeers(),
+		prompt:           g.prompt,
 		patience:         g.opts.Election / 2,
 	}
 }
@@ -160,8 +167,8 @@ func (g *Group) newTransport() *transport {
 func (g *Group) config() *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(g.opts.Local)
-	conf.HeartbeatTimeout = g.opts.Election
-	conf.ElectionTimeout = g.opts.Election
+	conf.HeartbeatTimeout = heartbeatTimeout(g.opts.Election)
+	conf.ElectionTimeout = conf.HeartbeatTimeout
 	conf.LeaderLeaseTimeout = g.opts.Election
 	conf.MaxAppendEntries = maxTogether
 	conf.TrailingLogs = trailingEntries
@@ -188,6 +195,7 @@ func (g *Group) runLoops() {
 	g.end.loops.Go(func() { g.lead.watch(g.end.notices, g.end.stop) })
 	g.end.loops.Go(func() { snapshots.run(g.end.stop) })
 	g.end.loops.Go(func() { g.balance.run(g.end.stop) })
+	g.end.loops.Go(func() { g.prompt.run(g.end.stop) })
 }
 
 // enqueueTime is how long an entry may wait for the leader to take it.

@@ -22,6 +22,7 @@ const (
 type transport struct {
 	*raft.NetworkTransport
 	peers    *peers
+	prompt   *prompt
 	patience time.Duration // for a peer to take over
 }
 
