@@ -125,6 +125,7 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 		Advertise: n.cfg.Advertise.Cluster, Layer: n.mux.StreamLayer(no), Resolve: n.members.Resolve,
 		Eligible: n.members.Eligible,
 		Machine:  m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
+		SnapshotBytes: int64(n.cfg.SnapshotBytes),
 		Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -16,7 +17,8 @@ type fsm struct {
 	pending   *pending
 	fault     *fault
 	closing   *atomic.Bool
-	unsnapped atomic.Int64 // bytes applied since the last snapshot
+	unsnapped atomic.Int64             // bytes applied since the last snapshot
+	restored  func(took time.Duration) // told of each Restore
 }
 
 // Apply implements raft.FSM. The response is nil or an error.
@@ -67,12 +69,14 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if err := f.fault.cause(); err != nil {
 		return err
 	}
+	start := time.Now()
 	if err := f.machine.Restore(r); err != nil {
 		err = fmt.Errorf("restore a snapshot: %w", err)
 		f.fault.fail(err)
 		return err
 	}
 	f.unsnapped.Store(0)
+	f.restored(time.Since(start))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func open(opts Options) (*Group, error) {
 		end:     end,
 		streams: newStreams(opts.Layer, opts.Advertise),
 	}
-	g.fsm = &fsm{machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing}
+	g.fsm = &fsm{machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing, restored: g.restored}
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
 		lead:    opts.Lead,

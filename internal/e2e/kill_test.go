@@ -17,8 +17,10 @@ import (
 var (
 	// killRounds is how often a server is killed: a few times to see that
 	// nothing is lost, twenty times to measure.
-	killRounds = flag.Int("rounds", 3, "how many times TestKilledServers kills a server")     //nolint:gochecknoglobals // a flag
-	killConns  = flag.Int("kill-conns", 8, "connections of TestKilledServers for each slice") //nolint:gochecknoglobals // a flag
+	killRounds   = flag.Int("rounds", 3, "how many times TestKilledServers kills a server")               //nolint:gochecknoglobals // a flag
+	killDir      = flag.String("kill-dir", "", "where TestKilledServers leaves the nodes' data and logs") //nolint:gochecknoglobals // a flag
+	killElection = flag.Duration("kill-election", 0, "--election-timeout of TestKilledServers")           //nolint:gochecknoglobals // a flag
+	killConns    = flag.Int("kill-conns", 8, "connections of TestKilledServers for each slice")           //nolint:gochecknoglobals // a flag
 )
 
 const awayFor = 2 * time.Second
@@ -82,7 +84,7 @@ func (c *killed) under(t *testing.T, prize string, fault func(ctx context.Contex
 // TestKilledServers kills one server after the other as a crash would, each of
 // which leads a slice and one the bank, and lets it return.
 func TestKilledServers(t *testing.T) {
-	c := newKilled(t, testcluster.Options{})
+	c := newKilled(t, testcluster.Options{Dir: *killDir, Election: *killElection})
 	var led, others []time.Duration
 	for round := range *killRounds {
 		victim := round % len(c.Nodes)
