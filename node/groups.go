@@ -126,7 +126,7 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 		Eligible: n.members.Eligible,
 		Machine:  m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
 		SnapshotBytes: int64(n.cfg.SnapshotBytes),
-		Logger: n.log, Fatal: n.fail,
+		Logger:        n.log, Fatal: n.fail,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)

@@ -15,13 +15,14 @@ import (
 // Fault is what happened to a cluster under load, and what was seen of it.
 type Fault struct {
 	Name     string
-	Led      []string      // the groups that the node led when it was killed
-	Silent   []int         // the slices among them
-	Grants   []int         // of each slice, while the node was away
-	Outage   []Silence     // of each slice, while the node was away
-	Return   []Silence     // and from its start until it led its share again
-	Wait     time.Duration // of the slowest draw
-	Errors   map[string]int
+	Led      []string       // the groups that the node led when it was killed
+	Silent   []int          // the slices among them
+	Grants   []int          // of each slice, while the node was away
+	Outage   []Silence      // of each slice, while the node was away
+	Return   []Silence      // and from its start until it led its share again
+	Wait     time.Duration  // of the slowest draw
+	Errors   map[string]int // that had a draw sent again
+	Late     map[string]int // those since the node was ready again
 	Verdict  *Verdict
 	Draws    int
 	Rate     float64 // grants a second from the kill to the end
@@ -53,15 +54,18 @@ func (f *Fault) String() string {
 		}
 		return strings.Join(all, " ")
 	}
-	var errs []string
-	for _, kind := range slices.Sorted(maps.Keys(f.Errors)) {
-		errs = append(errs, fmt.Sprintf("%s: %d", kind, f.Errors[kind]))
+	kinds := func(errors map[string]int) string {
+		var all []string
+		for _, kind := range slices.Sorted(maps.Keys(errors)) {
+			all = append(all, fmt.Sprintf("%s: %d", kind, errors[kind]))
+		}
+		return strings.Join(all, ", ")
 	}
 	return fmt.Sprintf("%s, which led %s: silent %v, others %v (outage %s; return %s; handed back after %v); longest wait %v; "+
-		"%d draws, %.0f/s; failed %d, lost %d, duplicated %d, foreign %d; sent again for {%s}",
+		"%d draws, %.0f/s; failed %d, lost %d, duplicated %d, foreign %d; sent again for {%s}, of these since the return {%s}",
 		f.Name, strings.Join(f.Led, ", "), led.Round(time.Millisecond), others.Round(time.Millisecond),
 		out(f.Outage), out(f.Return), f.Handback.Round(time.Millisecond), f.Wait.Round(time.Millisecond),
-		f.Draws, f.Rate, f.Verdict.Failed, f.Verdict.Lost, f.Verdict.Duplicated, f.Verdict.Foreign, strings.Join(errs, ", "))
+		f.Draws, f.Rate, f.Verdict.Failed, f.Verdict.Lost, f.Verdict.Duplicated, f.Verdict.Foreign, kinds(f.Errors), kinds(f.Late))
 }
 
 // Kill kills nodes of a cluster, starts them again once every slice that can
@@ -97,7 +101,8 @@ func Kill(ctx context.Context, c *testcluster.Cluster, l *Load, victims []int, a
 	if err := c.WaitReady(ctx); err != nil {
 		return nil, err
 	}
-	f.Restart = time.Since(returned)
+	ready := time.Now()
+	f.Restart = ready.Sub(returned)
 	if err := c.WaitSpread(ctx); err != nil {
 		return nil, fmt.Errorf("chaos: after %s returned: %w", f.Name, err)
 	}
@@ -106,6 +111,7 @@ func Kill(ctx context.Context, c *testcluster.Cluster, l *Load, victims []int, a
 		return nil, fmt.Errorf("after %s returned: %w", f.Name, err)
 	}
 	end := time.Now()
+	f.Late = l.Errors(ready)
 	draws := l.Draws()
 	at := func(t time.Time) time.Duration { return t.Sub(l.began) }
 	f.Outage = Silences(draws, l.o.Slices, at(killed), at(returned))
@@ -129,7 +135,7 @@ func Kill(ctx context.Context, c *testcluster.Cluster, l *Load, victims []int, a
 // Judge ends a fault's report, once the load has ended and the sink has all.
 func (f *Fault) Judge(l *Load, v *Verdict) {
 	draws := l.Draws()
-	f.Verdict, f.Errors, f.Wait, f.Draws = v, l.Errors(), LongestWait(draws), len(draws)
+	f.Verdict, f.Errors, f.Wait, f.Draws = v, l.Errors(l.began), LongestWait(draws), len(draws)
 }
 
 // look notes what the victims lead.

@@ -40,6 +40,12 @@ type Draw struct {
 	Final           error // why it was given up; nil for what was granted
 }
 
+// failure is an answer, or one that failed to come, whose draw was sent again.
+type failure struct {
+	at   time.Duration
+	kind string
+}
+
 // Load is a running load. Its methods may be called concurrently.
 type Load struct {
 	o     Options
@@ -48,8 +54,8 @@ type Load struct {
 
 	mu     sync.Mutex
 	draws  []Draw
-	errors map[string]int // those that were not final, by kind
-	last   []time.Time    // the last grant of each slice, by slice number less one
+	errors []failure
+	last   []time.Time // the last grant of each slice, by slice number less one
 }
 
 // NewLoad finds out which users are at home in which slice, by drawing once for
@@ -64,7 +70,7 @@ func NewLoad(ctx context.Context, o Options) (*Load, error) {
 	}
 	l := &Load{
 		o: o, began: time.Now(), homes: make([][]string, o.Slices),
-		errors: make(map[string]int), last: make([]time.Time, o.Slices),
+		last: make([]time.Time, o.Slices),
 	}
 	const usersEach = 8
 	for i := 0; ; i++ {
@@ -120,7 +126,7 @@ func (l *Load) until(ctx context.Context, d *Draw, node int) {
 			break
 		}
 		l.mu.Lock()
-		l.errors[kind]++
+		l.errors = append(l.errors, failure{time.Since(l.began), kind})
 		l.mu.Unlock()
 		time.Sleep(pause)
 	}
@@ -216,13 +222,15 @@ func (l *Load) Draws() []Draw {
 }
 
 // Errors returns how many answers, or answers that failed to come, had their
-// draw sent again, by kind.
-func (l *Load) Errors() map[string]int {
+// draw sent again since then, by kind.
+func (l *Load) Errors(since time.Time) map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make(map[string]int, len(l.errors))
-	for kind, n := range l.errors {
-		all[kind] = n
+	all := make(map[string]int)
+	for _, f := range l.errors {
+		if f.at >= since.Sub(l.began) {
+			all[f.kind]++
+		}
 	}
 	return all
 }
@@ -250,6 +258,6 @@ func (l *Load) Again(ctx context.Context, draws []Draw, stride int) error {
 
 // repeat is until without a trace in the load.
 func (l *Load) repeat(ctx context.Context, d *Draw, node int) {
-	shadow := &Load{o: l.o, began: l.began, errors: make(map[string]int), last: make([]time.Time, l.o.Slices)}
+	shadow := &Load{o: l.o, began: l.began, last: make([]time.Time, l.o.Slices)}
 	shadow.until(ctx, d, node)
 }

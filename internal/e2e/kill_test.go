@@ -17,10 +17,10 @@ import (
 var (
 	// killRounds is how often a server is killed: a few times to see that
 	// nothing is lost, twenty times to measure.
-	killRounds   = flag.Int("rounds", 3, "how many times TestKilledServers kills a server")               //nolint:gochecknoglobals // a flag
-	killDir      = flag.String("kill-dir", "", "where TestKilledServers leaves the nodes' data and logs") //nolint:gochecknoglobals // a flag
-	killElection = flag.Duration("kill-election", 0, "--election-timeout of TestKilledServers")           //nolint:gochecknoglobals // a flag
-	killConns    = flag.Int("kill-conns", 8, "connections of TestKilledServers for each slice")           //nolint:gochecknoglobals // a flag
+	killRounds   = flag.Int("rounds", 3, "how many times TestKilledServers kills a server")
+	killDir      = flag.String("kill-dir", "", "where TestKilledServers leaves the nodes' data and logs")
+	killElection = flag.Duration("kill-election", 0, "--election-timeout of TestKilledServers")
+	killConns    = flag.Int("kill-conns", 8, "connections of TestKilledServers for each slice")
 )
 
 const awayFor = 2 * time.Second
