@@ -73,3 +73,22 @@ func newTestTransport(t *testing.T) (*transport, string) {
 	t.Cleanup(func() { _ = tcp.Close() })
 	return &transport{NetworkTransport: tcp, peers: newPeers()}, string(tcp.LocalAddr())
 }
+
+// TestADeadLeaderIsMissedWithoutRaftsOwnClock leaves Raft's own clock a minute
+// between two looks.
+func TestADeadLeaderIsMissedWithoutRaftsOwnClock(t *testing.T) {
+	c := newCluster(t, 1, func(o *Options) { o.Election = time.Second })
+	leader, followers := c.leader(), c.followers()
+	c.propose("before")
+	for _, f := range followers {
+		conf := f.group.raft.ReloadableConfig()
+		conf.HeartbeatTimeout, conf.ElectionTimeout = time.Minute, time.Minute
+		if err := f.group.raft.ReloadConfig(conf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.stop(leader)
+	c.propose("after")
+	c.agree([]string{"before", "after"})
+	c.noFatal()
+}
