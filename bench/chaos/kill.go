@@ -82,7 +82,7 @@ func Kill(ctx context.Context, c *testcluster.Cluster, l *Load, victims []int, a
 	killed := time.Now()
 	together(victims, func(v int) { c.Nodes[v].Kill() })
 	if len(victims) <= (len(c.Nodes)-1)/2 {
-		// Once for the others, then for all of them.
+		// A little later: answers may have been on their way when it died.
 		if err := l.WaitGrants(ctx, killed.Add(l.o.Wait/10), nil); err != nil {
 			return nil, fmt.Errorf("after %s was killed: %w", f.Name, err)
 		}

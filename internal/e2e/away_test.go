@@ -37,7 +37,7 @@ func TestAServerReturnsBySnapshot(t *testing.T) {
 		l.Run(running)
 	}()
 	defer func() { stop(); <-ended }()
-	away, err := chaos.StayAway(ctx, c.Cluster, l, 2, 2*time.Second)
+	away, err := chaos.StayAway(ctx, c.Cluster, l, 2, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
