@@ -86,6 +86,7 @@ func (c *killed) under(t *testing.T, prize string, fault func(ctx context.Contex
 func TestKilledServers(t *testing.T) {
 	c := newKilled(t, testcluster.Options{Dir: *killDir, Election: *killElection})
 	var led, others []time.Duration
+	noticed := 0
 	for round := range *killRounds {
 		victim := round % len(c.Nodes)
 		name := fmt.Sprintf("round %d kills n%d", round+1, victim+1)
@@ -99,6 +100,9 @@ func TestKilledServers(t *testing.T) {
 			if !f.OthersGranted() {
 				t.Errorf("a slice that %s did not lead stopped with it", f.Name)
 			}
+			if len(f.Late) > 0 {
+				noticed++
+			}
 			l, o := f.Longest()
 			led, others = append(led, l), append(others, o)
 		})
@@ -109,6 +113,11 @@ func TestKilledServers(t *testing.T) {
 	verified(t, c.Cluster)
 	if len(led) == 0 {
 		return
+	}
+	// On a busy machine a leadership may be lost beside it, but not each time.
+	t.Logf("clients noticed something of %d of %d returns", noticed, len(led))
+	if noticed == len(led) {
+		t.Error("no leadership went back without an error that a client saw")
 	}
 	slices.Sort(led)
 	slices.Sort(others)
