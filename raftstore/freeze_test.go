@@ -92,7 +92,8 @@ func TestATransferToAPeerThatHangsIsGivenUp(t *testing.T) {
 		return err != nil && !errors.Is(err, ErrNoSuccessor)
 	})
 	layers[leader.id].thaw()
-	c.propose("after")
+	// The request may still arrive, and the peer take over.
+	eventually(t, "entries are taken again", func() bool { return c.leader().group.Propose(entry("after"), nil) == nil })
 	c.noFatal()
 }
 
@@ -115,4 +116,27 @@ func TestATransferThatNeverEndsEndsTheProcess(t *testing.T) {
 	}
 	layers[leader.id].thaw() // Raft's goroutines are to end
 	eventually(t, "the transfer is over", func() bool { return leader.group.barrier() == nil || leader.group.raft.State() != raft.Leader })
+}
+
+// TestAServerThatReturnsIsHandedNothingBeforeItIsSentEntries has a server be
+// away until Raft rests long between two attempts to send it what it lacks. Its
+// heartbeats are answered well before the next attempt.
+func TestAServerThatReturnsIsHandedNothingBeforeItIsSentEntries(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	leader, away := c.leader(), c.followers()[0]
+	c.propose("before")
+	c.stop(away)
+	c.propose("while away")
+	const manyTimes = 10 // over two seconds of rest
+	eventually(t, "many attempts have failed", func() bool { return leader.group.trans.peers.get(away.id).missed >= manyTimes })
+	c.restart(away)
+	eventually(t, "it takes over", func() bool {
+		err := leader.group.Transfer(away.id)
+		if err != nil && !errors.Is(err, ErrNoSuccessor) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	c.propose("after")
+	c.noFatal()
 }

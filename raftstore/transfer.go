@@ -41,11 +41,14 @@ func (g *Group) Transfer(server string) error {
 	return g.transfer(to)
 }
 
-// ready returns the peer if it has answered lately and is up to date.
+// ready returns the peer if it has answered lately, is up to date and is being
+// sent what it lacks. One that has just come back answers heartbeats up to ten
+// seconds before that: a transfer to it would time out, and the next one after
+// that never end.
 func (g *Group) ready(server string) (Server, bool) {
 	for _, p := range g.peerStatus() {
 		if p.ID == server {
-			alive := p.Voter && time.Since(p.LastContact) < g.opts.Election
+			alive := p.Voter && time.Since(p.LastContact) < g.opts.Election && g.trans.peers.get(server).missed == 0
 			return p.Server, alive && p.LastIndex+successorLag >= g.raft.LastIndex()
 		}
 	}

@@ -2,6 +2,7 @@ package raftstore
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -38,6 +39,22 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
 	if err == nil && resp.Term <= args.Term {
 		t.peers.heard(string(id), resp.LastLog, time.Now())
 	}
+	if !heartbeat(args) {
+		t.peers.replicated(string(id), err == nil)
+	}
+	return err
+}
+
+// heartbeat reports whether a message is no more than that.
+func heartbeat(args *raft.AppendEntriesRequest) bool {
+	return args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && args.LeaderCommitIndex == 0 && len(args.Entries) == 0
+}
+
+// InstallSnapshot implements raft.Transport.
+func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
+	args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	t.peers.replicated(string(id), err == nil)
 	return err
 }
 
@@ -94,6 +111,9 @@ type peers struct {
 type contact struct {
 	at   time.Time
 	last uint64 // last log index
+	// missed is how often in a row it could not be sent what it lacks. Raft
+	// then rests, up to ten seconds, whatever its heartbeats say meanwhile.
+	missed int
 }
 
 func newPeers() *peers { return &peers{all: make(map[string]contact)} }
@@ -101,7 +121,19 @@ func newPeers() *peers { return &peers{all: make(map[string]contact)} }
 func (p *peers) heard(id string, last uint64, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all[id] = contact{at: at, last: last}
+	c := p.all[id]
+	c.at, c.last = at, last
+	p.all[id] = c
+}
+
+func (p *peers) replicated(id string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.all[id]
+	if c.missed++; ok {
+		c.missed = 0
+	}
+	p.all[id] = c
 }
 
 func (p *peers) get(id string) contact {
