@@ -124,16 +124,21 @@ func (g *Group) eligible(server string) bool {
 }
 
 // successor returns the peer with the longest log among those that answered
-// lately, ready or not, and that may be chosen.
+// lately, ready or not, and that may be chosen; one that is sent entries goes
+// before one that is not yet.
 func (g *Group) successor(may func(server string) bool) (Server, bool) {
-	var best Server
-	var most uint64
+	var best PeerStatus
+	missed := 0 // by best
 	for _, p := range g.peerStatus() {
-		if p.Voter && time.Since(p.LastContact) < g.opts.Election && may(p.ID) && (best.ID == "" || p.LastIndex > most) {
-			best, most = p.Server, p.LastIndex
+		if !p.Voter || time.Since(p.LastContact) >= g.opts.Election || !may(p.ID) {
+			continue
+		}
+		misses := min(g.trans.peers.get(p.ID).missed, 1)
+		if best.ID == "" || misses < missed || misses == missed && p.LastIndex > best.LastIndex {
+			best, missed = p, misses
 		}
 	}
-	return best, best.ID != ""
+	return best.Server, best.ID != ""
 }
 
 // wedge notices a leadership transfer that never ends: Raft then rejects every
