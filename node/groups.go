@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"tombola/allocator"
 	"tombola/node/backend"
@@ -26,6 +27,10 @@ const (
 	maxParked = 32768
 	maxHeld   = 32768
 )
+
+// sunkWait is how long the drain waits for its slice to take in how far the sink
+// is. It says so again.
+const sunkWait = time.Second
 
 // openGroups opens the groups that are placed on this server.
 func (n *Node) openGroups() error {
@@ -49,9 +54,10 @@ func (n *Node) openGroups() error {
 
 func (n *Node) openBank(servers []string) error {
 	bank := &backend.Bank{Machine: machine.NewBank(allocator.BankConfig{Slices: n.cluster.Slices}, n.learnFromBank)}
+	bank.Stamp = n.guard.Stamp(n.cfg.Timing.AcceptClockBack, n.log.With("group", "bank"))
 	bank.Loop = quota.NewBank(quota.Config{
 		Log: lateLog{&bank.Group}, Headroom: raftstore.EntryHeadroom, State: bank.Machine,
-		Clock: n.clock, Slice: n.post.words, Retain: n.cfg.Timing.Retain, Logger: n.log,
+		Clock: bank.Stamp.Next, Slice: n.post.words, Retain: n.cfg.Timing.Retain, Logger: n.log,
 	})
 	var err error
 	bank.Group, err = n.openGroup(0, servers, bank.Machine, bank.Loop.Run)
@@ -69,7 +75,7 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	if err != nil {
 		return fmt.Errorf("node: slice %d: %w", no, err)
 	}
-	s := &backend.Slice{No: no, Outbox: box}
+	s := &backend.Slice{No: no, Outbox: box, Stamp: n.guard.Stamp(n.cfg.Timing.AcceptClockBack, log)}
 	n.slices[no] = s // from here on closing is the node's
 	s.Machine = machine.NewSlice(allocator.SliceConfig{
 		Slice: no, Slices: n.cluster.Slices, Key: allocator.HashKeyOf(n.cluster.Key),
@@ -79,12 +85,15 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	}
 	s.Engine = draws.NewEngine(draws.Config{
 		Slice: no, Log: lateLog{&s.Group}, Headroom: raftstore.EntryHeadroom, NotDone: notDone,
-		Clock: n.clock, Bank: n.post.notes, State: s.Machine, Dates: n.dates, Router: n.router,
+		Clock: s.Stamp.Next, Bank: n.post.notes, State: s.Machine, Dates: n.dates, Router: n.router,
 		Logger: log, MaxQueued: maxQueued, MaxParked: maxParked,
 	})
 	s.Drain = drain.New(drain.Config{
 		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: n.log, // it names the slice itself
 		Sunk: func(ctx context.Context, seq uint64) error {
+			// The drain goes on whether or not the slice can decide anything.
+			ctx, cancel := context.WithTimeout(ctx, sunkWait)
+			defer cancel()
 			_, err := s.Engine.Order(ctx, func(w *allocator.EntryWriter) { w.Sunk(seq) })
 			return err
 		},

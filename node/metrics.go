@@ -21,6 +21,7 @@ func (n *Node) register() {
 		gauge("slice_applied_index", no, func() float64 { return float64(s.Group.Status().AppliedIndex) })
 		gauge("slice_term", no, func() float64 { return float64(s.Group.Status().Term) })
 		gauge("outbox_bytes", no, func() float64 { return float64(s.Outbox.Size()) })
+		gauge("slice_ahead_of_clock_seconds", no, func() float64 { return s.Stamp.Ahead().Seconds() })
 		gauge("sink_lag_events", no, func() float64 { return float64(behind(s)) })
 		gauge("sink_failing", no, func() float64 { return boolean(s.Drain.Status().Err != nil) })
 	}
@@ -29,9 +30,12 @@ func (n *Node) register() {
 			_, leading := n.bank.Group.Leading()
 			return boolean(leading)
 		})
+		n.metrics.NewGauge(`tombola_bank_ahead_of_clock_seconds`, func() float64 { return n.bank.Stamp.Ahead().Seconds() })
 	}
 	n.metrics.NewGauge(`tombola_disk_free_bytes`, func() float64 { return float64(n.disk.Free()) })
 	n.metrics.NewGauge(`tombola_disk_low`, func() float64 { return boolean(n.disk.Low()) })
+	n.metrics.NewGauge(`tombola_clock_offset_seconds`, func() float64 { return n.guard.Offset().Seconds() })
+	n.metrics.NewGauge(`tombola_clock_off`, func() float64 { return boolean(n.guard.Problem() != nil) })
 	n.metrics.NewGauge(`tombola_draws_without_leader`, func() float64 { return float64(n.router.Held()) })
 }
 

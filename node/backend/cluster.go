@@ -145,25 +145,25 @@ func (b *Backend) answerNode(ctx context.Context, _ uint16, _ struct{}) (nodeSta
 	p := b.parts
 	st := nodeStatus{Version: p.Version, Ready: b.Ready(ctx).Ready, Clock: allocator.MicrosOf(p.Clock()), Free: p.Disk.Free()}
 	if p.Bank != nil {
-		st.Groups = append(st.Groups, copyOf(0, p.Bank.Group, p.Clock()))
+		st.Groups = append(st.Groups, copyOf(0, p.Bank.Group))
 	}
 	for no := range p.Cluster.Slices {
 		s := p.Slices[allocator.SliceNo(no+1)]
 		if s == nil {
 			continue
 		}
-		g := copyOf(uint16(s.No), s.Group, p.Clock())
+		g := copyOf(uint16(s.No), s.Group)
 		g.Outbox = outboxOf(s, p.Clock())
 		st.Groups = append(st.Groups, g)
 	}
 	return st, nil
 }
 
-func copyOf(no uint16, g *raftstore.Group, now time.Time) groupStatus {
+func copyOf(no uint16, g *raftstore.Group) groupStatus {
 	s := g.Status()
 	out := groupStatus{Group: no, Leading: s.Leading, Term: s.Term, Committed: s.CommitIndex, Applied: s.AppliedIndex}
 	if !s.LastContact.IsZero() && !s.Leading { // a leader hears from no leader
-		out.ContactMS = new(now.Sub(s.LastContact).Milliseconds())
+		out.ContactMS = new(time.Since(s.LastContact).Milliseconds())
 	}
 	return out
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Timing    Timing    `embed:""`
 	Log       Log       `embed:""`
 
+	ChaosClockFile string `name:"chaos-clock-file" help:"For tests of what a wrong clock does, never in production: a file whose text, such as +25h, is how wrong this node's clock is." env:"TOMBOLA_CHAOS_CLOCK_FILE" placeholder:"FILE" hidden:""`
+
 	// Reload receives one value for each request (SIGHUP) to read tokens and
 	// certificates again. Nil when there is no such request ever. It may drop
 	// requests that come while one is waiting to be received.
@@ -104,6 +106,7 @@ func (t TLS) Cluster() bool { return t.ClusterCA != "" }
 type Timing struct {
 	ElectionTimeout  time.Duration `name:"election-timeout" help:"How long a leader may be silent before another is elected." default:"500ms" env:"TOMBOLA_ELECTION_TIMEOUT"`
 	DiskStallTimeout time.Duration `name:"disk-stall-timeout" help:"A write to the log that takes longer ends the process, so that another node takes over; 0 never." default:"3s" env:"TOMBOLA_DISK_STALL_TIMEOUT"`
+	AcceptClockBack  time.Time     `name:"accept-clock-back" help:"Until this time (RFC 3339) decide even where the last entry is dated later than the clock says: the way out once a wrong time was written." env:"TOMBOLA_ACCEPT_CLOCK_BACK" placeholder:"TIME"`
 	Retain           time.Duration `name:"retain" help:"How long request ids and users' counts outlive a prize's end." default:"24h" env:"TOMBOLA_RETAIN"`
 }
 

@@ -58,6 +58,9 @@ func Warnings(c Config) []string {
 	if c.Cluster.BootstrapExpect > 1 && c.Sink.SQLite != "" {
 		w = append(w, "--sqlite: every node keeps a file of its own, which holds only what this node sent while it led; name a MySQL to have everything in one place")
 	}
+	if c.ChaosClockFile != "" {
+		w = append(w, "--chaos-clock-file: this node's clock is WRONG whenever that file says so; it is for tests only")
+	}
 	return w
 }
 

@@ -148,6 +148,7 @@ type world struct {
 
 	mu  sync.Mutex
 	now time.Time // zero: real time
+	off bool      // the clock can't be trusted
 }
 
 func (w *world) Reroute(d *Draw) {
@@ -167,6 +168,21 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
+// date is the engine's clock.
+func (w *world) date(allocator.Micros) (allocator.Micros, bool) {
+	now := allocator.MicrosOf(w.clock())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now, !w.off
+}
+
+// setOff says whether the clock can't be trusted.
+func (w *world) setOff(off bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off = off
+}
+
 func (w *world) setClock(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,7 +198,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 		log: &fakeLog{state: s, arrived: make(chan struct{}), fates: make(chan fate)},
 	}
 	cfg := Config{
-		Slice: 1, Log: w.log, Headroom: headroom, State: s, Dates: calendar.New(), Router: w, Clock: w.clock,
+		Slice: 1, Log: w.log, Headroom: headroom, State: s, Dates: calendar.New(), Router: w, Clock: w.date,
 		NotDone: func(err error) bool { return errors.Is(err, errNotLeader) },
 		Bank: func(notes []allocator.Note) {
 			for _, n := range notes {

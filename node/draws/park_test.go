@@ -231,7 +231,7 @@ func TestADrawThatComesWithALotNeedNotWaitForTheNextCount(t *testing.T) {
 	w := newWorld(t)
 	w.heard(prize(1), prize(1, func(d *allocator.Definition) { d.No, d.ID = 2, "q" }),
 		allocator.Word{Kind: allocator.WordLot, Prize: 2, N: 1, Tokens: 10})
-	w.setClock(time.Now()) // it stands still: nothing is counted
+	w.e.now = func() int64 { return 0 } // time stands still: nothing is counted
 	w.lead()
 	w.log.hold()
 	busy := New(2, []byte("bob"), nil, Now()+int64(patience), nil)
