@@ -138,7 +138,8 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 		Advertise: n.cfg.Advertise.Cluster, Layer: n.mux.StreamLayer(no), Resolve: n.members.Resolve,
 		Eligible: n.members.Eligible,
 		Machine:  m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
-		DiskStall: n.cfg.Timing.DiskStallTimeout, Logger: n.log, Fatal: n.fail,
+		DiskStall: n.cfg.Timing.DiskStallTimeout, SnapshotBytes: int64(n.cfg.SnapshotBytes), Room: n.disk.Room,
+		Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node: %w", err)

@@ -19,8 +19,9 @@ type fsm struct {
 	closing   *atomic.Bool
 	stall     watchdog // an entry's events are written to the disk
 	installs  *installs
-	started   atomic.Bool  // what is restored from now on came from a leader
-	unsnapped atomic.Int64 // bytes applied since the last snapshot
+	started   atomic.Bool              // what is restored from now on came from a leader
+	unsnapped atomic.Int64             // bytes applied since the last snapshot
+	restored  func(took time.Duration) // told of each Restore
 }
 
 // Apply implements raft.FSM. The response is nil or an error.
@@ -73,6 +74,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if err := f.fault.cause(); err != nil {
 		return err
 	}
+	start := time.Now()
 	if err := f.machine.Restore(r); err != nil {
 		err = fmt.Errorf("restore a snapshot: %w", err)
 		f.fault.fail(err)
@@ -82,6 +84,7 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if f.started.Load() {
 		f.installs.happened("", time.Now())
 	}
+	f.restored(time.Since(start))
 	return nil
 }
 

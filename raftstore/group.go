@@ -36,6 +36,7 @@ type Group struct {
 	fault    *fault
 	gate     *gate
 	balance  *balance
+	prompt   *prompt
 	end      *ending
 }
 
@@ -76,7 +77,7 @@ func open(opts Options) (*Group, error) {
 	stall := watchdog{limit: opts.DiskStall, fail: fault.hang}
 	g.fsm = &fsm{
 		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing,
-		stall: stall, installs: newInstalls(opts.Logger),
+		stall: stall, installs: newInstalls(opts.Logger), restored: g.restored,
 	}
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
@@ -97,6 +98,10 @@ func open(opts Options) (*Group, error) {
 		},
 		transfer: g.Transfer,
 		logger:   opts.Logger,
+	}
+	g.prompt = &prompt{local: opts.Local, election: opts.Election}
+	for _, s := range opts.Bootstrap {
+		g.prompt.order = append(g.prompt.order, s.ID)
 	}
 	var err error
 	if g.store, err = openStore(opts.Dir, fault.fail, stall); err != nil {
@@ -146,6 +151,7 @@ func (g *Group) start() error {
 	}
 	g.fsm.started.Store(true)
 	snaps.started.Store(true)
+	g.prompt.raft.Store(g.raft)
 	g.runLoops()
 	g.fault.arm()
 	return nil
@@ -166,6 +172,7 @@ func (g *Group) newTransport() *transport {
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(conf),
 		peers:            newPeers(),
+		prompt:           g.prompt,
 		patience:         g.opts.Election / 2,
 		sent:             newInstalls(g.opts.Logger),
 	}
@@ -179,8 +186,8 @@ func (g *Group) newTransport() *transport {
 func (g *Group) config() *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(g.opts.Local)
-	conf.HeartbeatTimeout = g.opts.Election
-	conf.ElectionTimeout = g.opts.Election
+	conf.HeartbeatTimeout = heartbeatTimeout(g.opts.Election)
+	conf.ElectionTimeout = conf.HeartbeatTimeout
 	conf.LeaderLeaseTimeout = g.opts.Election
 	conf.MaxAppendEntries = maxTogether
 	conf.TrailingLogs = trailingEntries
@@ -207,6 +214,7 @@ func (g *Group) runLoops() {
 	g.end.loops.Go(func() { g.lead.watch(g.end.notices, g.end.stop) })
 	g.end.loops.Go(func() { snapshots.run(g.end.stop) })
 	g.end.loops.Go(func() { g.balance.run(g.end.stop) })
+	g.end.loops.Go(func() { g.prompt.run(g.end.stop) })
 }
 
 // enqueueTime is how long an entry may wait for the leader to take it.

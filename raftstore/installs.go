@@ -58,6 +58,7 @@ func (i *installs) happened(peer string, now time.Time) {
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest,
 	resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	err := t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
+	t.peers.replicated(string(id), err == nil)
 	if err == nil && resp.Success {
 		t.sent.happened(string(id), time.Now())
 	}

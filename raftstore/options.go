@@ -69,8 +69,9 @@ type Options struct {
 	Lead func(ctx context.Context, term uint64)
 
 	// Bootstrap lists the first members of a new group, the same on each of
-	// them. It is ignored once the group has a log or a snapshot here. Empty:
-	// wait to be added by a leader.
+	// them. Once the group has a log or a snapshot here, only their order
+	// counts: when a leader dies, the first of the others is the first to ask
+	// for votes. Empty: wait to be added by a leader.
 	Bootstrap []Server
 
 	// Eligible reports whether a server may be given the leadership; nil: all

@@ -30,6 +30,8 @@ type Config struct {
 
 	DiskFloor Size `name:"disk-floor" help:"Below this much free space on --data's disk the node refuses draws and goes on draining; 0 never." default:"256MiB" env:"TOMBOLA_DISK_FLOOR" placeholder:"SIZE"`
 
+	SnapshotBytes Size `name:"snapshot-bytes" help:"So much log, and each group writes a snapshot and cuts its log." default:"64MiB" env:"TOMBOLA_SNAPSHOT_BYTES" placeholder:"SIZE"`
+
 	Listen    Listen    `embed:""`
 	Advertise Advertise `embed:"" prefix:"advertise-"`
 	Cluster   Cluster   `embed:""`

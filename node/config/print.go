@@ -26,6 +26,7 @@ func entries(c Config) []entry {
 		{"node-id", c.NodeID},
 		{"data", c.Data},
 		{"disk-floor", c.DiskFloor.String()},
+		{"snapshot-bytes", c.SnapshotBytes.String()},
 		{"chaos-clock-file", c.ChaosClockFile},
 		{"http", c.Listen.HTTP},
 		{"admin-http", c.Listen.AdminHTTP},

@@ -20,6 +20,7 @@ const (
 	MaxElectionTimeout = time.Minute
 	MinDiskStall       = 100 * time.Millisecond
 	MinRetain          = time.Second
+	MinSnapshotBytes   = 64 << 10
 
 	maxDevPort = 65333 // gossip has the ports from 200 above it
 )
@@ -65,6 +66,9 @@ func Warnings(c Config) []string {
 
 func validateNode(c Config) error {
 	var errs []error
+	if c.SnapshotBytes < MinSnapshotBytes {
+		errs = append(errs, invalid("snapshot-bytes", "must be at least %s, not %s", Size(MinSnapshotBytes), c.SnapshotBytes))
+	}
 	switch {
 	case c.NodeID == "":
 		errs = append(errs, invalid("node-id", "must be set: this machine has no host name"))
