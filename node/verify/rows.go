@@ -26,6 +26,8 @@ type Rows struct {
 	Found    []Found
 	More     map[string]int64 // by kind, those that are not named
 	Off      []Off
+
+	named map[string]int // by kind, those found
 }
 
 // Found is one row that differs.
@@ -69,16 +71,10 @@ func (r *Rows) off(row *persist.LogRow, n int64) {
 }
 
 func (r *Rows) name(kind string, row *persist.LogRow, format string, args ...any) {
-	n := 0
-	for i := range r.Found {
-		if r.Found[i].Kind == kind {
-			n++
-		}
+	if r.named == nil {
+		r.named, r.More = map[string]int{}, map[string]int64{}
 	}
-	if n >= maxNamed {
-		if r.More == nil {
-			r.More = map[string]int64{}
-		}
+	if r.named[kind]++; r.named[kind] > maxNamed {
 		r.More[kind]++
 		return
 	}
