@@ -60,8 +60,10 @@ func (b *Backend) quotaFacts(ctx context.Context, p *Parts, moving []verify.Line
 		f.Proofs = append(f.Proofs, verify.Proof{Slice: slice, States: states.States})
 	}
 	var err error
-	f.Vaults, err = askBank[[]allocator.VaultState](ctx, p, askVaults, struct{}{})
-	return f, asProblem(err)
+	if f.Vaults, err = askBank[[]allocator.VaultState](ctx, p, askVaults, struct{}{}); err != nil {
+		return nil, asProblem(err)
+	}
+	return f, nil
 }
 
 // facts asks the slices first and the bank after them.
