@@ -271,9 +271,12 @@ func (c *checker) rows(where string, r *Rows) {
 	c.report.Checked["rows_compared"] += r.Compared
 	c.report.Checked["rows_counted"] += r.Counted
 	for _, d := range r.Found {
-		c.report.Discrepancies = append(c.report.Discrepancies, wire.Discrepancy{
-			Kind: d.Kind, Prize: d.Prize, GrantID: wire.GrantID(d.Grant), Detail: d.Detail,
-		})
+		out := wire.Discrepancy{Kind: d.Kind, Prize: d.Prize, GrantID: wire.GrantID(d.Grant), Detail: d.Detail}
+		if _, err := allocator.ParseGrantID(d.Grant.String()); err != nil {
+			// Nobody can have been given it, so it has no text.
+			out.GrantID, out.Detail = 0, fmt.Sprintf("row %d: %s", uint64(d.Grant), d.Detail)
+		}
+		c.report.Discrepancies = append(c.report.Discrepancies, out)
 	}
 	for _, kind := range []string{KindMissing, KindChanged, KindUnknown} {
 		if more := r.More[kind]; more > 0 {
