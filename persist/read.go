@@ -3,7 +3,6 @@ package persist
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
