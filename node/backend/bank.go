@@ -24,6 +24,7 @@ const (
 	askAudit    = "bank/audit"
 	askReceived = "bank/received"
 	doChange    = "bank/change"
+	askSettled  = "bank/settled"
 )
 
 type findRequest struct{ ID string }
@@ -63,6 +64,7 @@ type changeResponse struct {
 	Outcome allocator.ChangeOutcome
 	Vault   allocator.VaultState
 	Settled bool
+	Moved   bool // the leadership moved on the way: ask the new leader
 }
 
 // handle registers what this server answers to its peers.
@@ -76,6 +78,7 @@ func (b *Backend) handle() {
 	ask.Handle(a, askAudit, b.answerAudit)
 	ask.Handle(a, askReceived, b.answerReceived)
 	ask.Handle(a, doChange, b.answerChange)
+	ask.Handle(a, askSettled, b.answerSettled)
 	b.handleSlices()
 	ask.Handle(a, askNode, b.answerNode)
 	ask.Handle(a, askBooks, b.answerBooks)
@@ -221,19 +224,42 @@ func (b *Backend) answerChange(ctx context.Context, _ uint16, c allocator.Change
 		bank.Machine.Read(func(s *allocator.Bank) { r.Vault, _ = s.State(r.Outcome.Prize) })
 		return r, nil
 	}
+	if err := b.settle(ctx, &r); errors.Is(err, quota.ErrNotLeading) {
+		r.Moved = true
+	}
+	return r, nil
+}
+
+// answerSettled waits until a change that an earlier leader has committed holds
+// on every slice.
+func (b *Backend) answerSettled(ctx context.Context, _ uint16, o allocator.ChangeOutcome) (r changeResponse, err error) {
+	if err := b.readBank(ctx, func(*allocator.Bank) {}); err != nil {
+		return r, err
+	}
+	r.Outcome = o
+	if err := b.settle(ctx, &r); errors.Is(err, quota.ErrNotLeading) {
+		return r, ask.NotLeading()
+	}
+	return r, nil
+}
+
+// settle waits until a change holds on every slice, for as long as ctx lets the
+// reply arrive, and fills in how the prize is then.
+func (b *Backend) settle(ctx context.Context, r *changeResponse) error {
 	wait := ctx
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		wait, cancel = context.WithDeadline(ctx, deadline.Add(-replyMargin))
 		defer cancel()
 	}
-	err = bank.Loop.Await(wait, func(s *allocator.Bank) bool {
+	look := func(s *allocator.Bank) bool {
 		r.Vault, _ = s.State(r.Outcome.Prize)
 		r.Settled = r.Vault.Settled(&r.Outcome)
 		return r.Settled
-	})
-	if err != nil {
-		bank.Machine.Read(func(s *allocator.Bank) { r.Vault, _ = s.State(r.Outcome.Prize) })
 	}
-	return r, nil
+	err := b.parts.Bank.Loop.Await(wait, look)
+	if err != nil {
+		b.parts.Bank.Machine.Read(func(s *allocator.Bank) { look(s) })
+	}
+	return err
 }

@@ -130,6 +130,13 @@ func (b *Backend) commit(ctx context.Context, p *Parts, c *allocator.Change) (wi
 	if err := p.Ask.Leader(ctx, 0, doChange, false, c, &r); err != nil {
 		return wire.Definition{}, false, err
 	}
+	if r.Moved && !r.Settled {
+		// It is committed, and whoever leads now sees to it.
+		var settled changeResponse
+		if err := p.Ask.Leader(ctx, 0, askSettled, true, r.Outcome, &settled); err == nil {
+			r = settled
+		}
+	}
 	if err := refusal(c, &r); err != nil {
 		return wire.Definition{}, false, err
 	}
