@@ -14,7 +14,7 @@ type group struct {
 }
 
 func (g *group) resetGroup(server int) {
-	*g = group{data: g.data[:0], ends: g.ends[:0], server: server}
+	*g = group{data: g.data[:0], ends: g.ends[:0], server: server, noMajor: -1}
 }
 
 // commit appends an entry to the log.

@@ -273,6 +273,7 @@ func (t *site) commit(heard bool) {
 	if len(t.result.Outcomes) != len(t.round.commands) {
 		s.fail("an outcome for each command", "slice %d: %d of %d", t.no, len(t.result.Outcomes), len(t.round.commands))
 	}
+	s.refreshSlice(t)
 	s.oracle.applied(t)
 	s.checkSlice(t)
 	if heard {
