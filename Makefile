@@ -3,8 +3,9 @@
 GO        ?= go
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
+SEEDS     ?= 1000000
 
-.PHONY: help build run test deps lint fuzz bench-go clean
+.PHONY: help build run test deps lint fuzz sim mutants bench-go clean
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +30,12 @@ lint: ## gofmt, vet and golangci-lint (built into .bin on first use)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@scripts/fuzz.sh $(FUZZTIME)
+
+sim: ## SEEDS (1000000) seeds of the core's simulation, on all cores
+	$(GO) run ./allocator/sim/simulate -seeds $(SEEDS)
+
+mutants: ## planted bugs, and which test or seed catches each
+	@scripts/mutants.sh
 
 bench-go: ## the benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

@@ -58,15 +58,15 @@ func (s *Sim) dates(slice *allocator.Slice, now allocator.Micros, days []allocat
 func (s *Sim) timeGoesOn() {
 	r := &s.rng
 	passed := allocator.Micros(1 + r.n(200_000))
-	switch r.n(8) {
-	case 0, 1:
+	switch k := r.n(8); {
+	case s.swarm.days && k < 4:
+		passed = 20*hour + allocator.Micros(r.n(10*3600))*sec
+	case k < 2:
 		passed = allocator.Micros(r.n(3000)) * milli
-	case 2:
+	case k == 2:
 		passed = allocator.Micros(r.n(7200)) * sec
-	case 3:
-		if s.swarm.has(FaultClock) {
-			passed = allocator.Micros(r.n(25*3600)) * sec
-		}
+	case k == 3 && s.swarm.has(FaultClock):
+		passed = allocator.Micros(r.n(25*3600)) * sec
 	}
 	before := s.dateOf(s.now, s.oracle.zone())
 	s.now += passed

@@ -7,7 +7,7 @@ import "tombola/allocator"
 // can be drawn by someone.
 func (s *Sim) finish() {
 	s.say("all faults heal")
-	s.swarm.faults, s.swarm.cut = 0, [maxSlices + 1]bool{}
+	s.swarm.faults, s.swarm.cut, s.swarm.healed = 0, [maxSlices + 1]bool{}, true
 	s.skew = [servers]allocator.Micros{}
 	s.bank.noMajor = 0
 	for i := range s.n {
@@ -41,8 +41,11 @@ func (s *Sim) finish() {
 // until nothing waits any more.
 func (s *Sim) rest() {
 	for range 80 {
-		s.quiet()
+		silent := s.quiet()
 		if s.settled() {
+			if !silent {
+				s.fail("leaders fall silent", "they go on talking though nothing is left to say")
+			}
 			return
 		}
 		s.now += 600 * milli
@@ -53,20 +56,21 @@ func (s *Sim) rest() {
 	s.fail("everything comes to rest", "%s", s.unsettled())
 }
 
-// quiet delivers until no message is on its way.
-func (s *Sim) quiet() {
-	for range 5000 {
+// quiet delivers until no message is on its way, within a bound: while something is
+// unsettled leaders may need to repeat what was lost before they fall silent.
+func (s *Sim) quiet() bool {
+	for range 600 {
 		s.bank.rounds(true)
 		for i := range s.n {
 			s.sites[i].rounds(true)
 		}
 		if len(s.net) == 0 {
-			return
+			return true
 		}
 		p := s.take(0)
 		s.receive(&p)
 	}
-	s.fail("leaders fall silent", "they go on talking on a network that loses nothing")
+	return false
 }
 
 func (s *Sim) settled() bool { return s.unsettled() == "" }

@@ -19,7 +19,8 @@ func (s *Sim) send(p parcel) {
 		s.hit(MessageLost)
 		return
 	}
-	if len(s.net) >= maxNet {
+	if len(s.net) >= maxNet && !s.swarm.healed {
+		s.hit(MessageLost)
 		s.take(0)
 	}
 	s.net = append(s.net, p)
@@ -79,7 +80,7 @@ func (s *Sim) receive(p *parcel) {
 		if s.says() {
 			s.say("slice %d → bank: %s", p.from, noteText(&p.note))
 		}
-		if len(s.bank.notes) < maxNet {
+		if len(s.bank.notes) < maxNet || s.swarm.healed {
 			s.bank.notes = append(s.bank.notes, p.note)
 		}
 		return
@@ -90,7 +91,7 @@ func (s *Sim) receive(p *parcel) {
 	if s.says() {
 		s.say("bank → slice %d: %s", p.to, wordText(&p.word))
 	}
-	if t := s.site(p.to); len(t.words) < maxNet {
+	if t := s.site(p.to); len(t.words) < maxNet || s.swarm.healed {
 		t.words = append(t.words, p.word)
 	}
 }

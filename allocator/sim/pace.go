@@ -8,6 +8,7 @@ type pace struct {
 	release allocator.Release
 	out     int64 // lots - returns when it began
 	at      allocator.Micros
+	anew    bool // the entry changed it, perhaps there and back
 	passed  allocator.Micros // time, where the bank's clock went on
 }
 
@@ -19,7 +20,7 @@ func (o *oracle) pace(no int, v *allocator.VaultState, now allocator.Micros) {
 		out += l.LotSum - l.RetSum
 	}
 	switch {
-	case v.Def.Release != p.release:
+	case v.Def.Release != p.release || p.anew:
 		*p = pace{release: v.Def.Release, out: out, at: now}
 		return
 	case !p.release.On():
@@ -115,6 +116,7 @@ func (o *oracle) changed(no int, c *allocator.Change) {
 	}
 	if c.Set&allocator.FieldRelease != 0 {
 		s.hit(ReleaseChanged)
+		o.prizes[no].pace.anew = true
 	}
 	if c.Set&allocator.FieldStatus != 0 {
 		switch to.Status {

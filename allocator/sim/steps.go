@@ -44,16 +44,18 @@ type swarm struct {
 	faults  Fault
 	without Fault
 	routed  bool // all draws go to their user's home
+	days    bool // time goes on by a day often
 	thrifty bool // slices ask for no more than they need
 	busy    int  // how many draws come beside other steps
 	cut     [maxSlices + 1]bool
+	healed  bool // the end of the run: nothing is lost any more
 }
 
 func (w *swarm) choose(r *rng) {
 	*w = swarm{faults: Fault(r.next()) & Fault(r.next()|r.next()) & (1<<faults - 1)}
 	w.faults |= FaultChange & Fault(r.next()) // most runs have changes and voids
 	w.faults |= FaultVoid & Fault(r.next())
-	w.routed, w.thrifty, w.busy = r.one(2), r.one(2), 20+r.n(30)
+	w.routed, w.thrifty, w.days, w.busy = r.one(2), r.one(2), r.one(10), 20+r.n(30)
 }
 
 func (w *swarm) has(f Fault) bool { return w.faults&^w.without&f != 0 }
