@@ -6,7 +6,8 @@ import "tombola/allocator"
 // began, less what came back, is at most the burst and what the time since brought.
 type pace struct {
 	release allocator.Release
-	out     int64 // lots - returns when it began
+	last    int64 // lots - returns after the entry before
+	out     int64 // at most that when it began, in the middle of an entry
 	at      allocator.Micros
 	anew    bool // the entry changed it, perhaps there and back
 	passed  allocator.Micros // time, where the bank's clock went on
@@ -21,13 +22,14 @@ func (o *oracle) pace(no int, v *allocator.VaultState, now allocator.Micros) {
 	}
 	switch {
 	case v.Def.Release != p.release || p.anew:
-		*p = pace{release: v.Def.Release, out: out, at: now}
+		*p = pace{release: v.Def.Release, last: out, out: max(p.last, out), at: now}
 		return
 	case !p.release.On():
+		p.last = out
 		return
 	}
 	p.passed += max(0, now-p.at)
-	p.at = now
+	p.at, p.last = now, out
 	micro := int64(p.passed / 1000 * allocator.Micros(p.release.PerSecondMilli)) // millionths of a token
 	if released := p.release.Burst + micro/1_000_000 + 1; out-p.out > released {
 		o.sim.fail("a release schedule holds", "prize %d: %d tokens left the bank, %d were released", no, out-p.out, released)
