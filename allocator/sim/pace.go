@@ -62,6 +62,9 @@ func (o *oracle) bankApplied(b *bankGroup) {
 			switch now {
 			case allocator.OperationBelowGranted:
 				s.hit(ResizeBelowGranted)
+				if a := &was.Accounts[0]; o.left(s.sites[0], allocator.PrizeNo(no), allocator.Purse{}) != a.Pool+a.Reserve {
+					s.fail("a resize is below what is granted only if it is", "prize %d: told %d granted, while slices hold tokens", no, was.Operation.Granted)
+				}
 			case allocator.OperationStrays:
 				s.hit(UserLimitStrayed)
 			}
