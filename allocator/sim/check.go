@@ -41,6 +41,9 @@ func (s *Sim) checkSlice(t *site) {
 				s.checkLine(t, no, a, p)
 			}
 		}
+		if len(v.Purses) > 8 {
+			s.hit(DateClosed)
+		}
 		s.checkNet(no)
 	}
 	if t.kit.front.Sunk() > t.sunk {

@@ -59,7 +59,7 @@ func (s *Sim) timeGoesOn() {
 	r := &s.rng
 	passed := allocator.Micros(1 + r.n(200_000))
 	switch k := r.n(8); {
-	case s.swarm.days && k < 4:
+	case s.swarm.days && k < 7:
 		passed = 20*hour + allocator.Micros(r.n(10*3600))*sec
 	case k < 2:
 		passed = allocator.Micros(r.n(3000)) * milli

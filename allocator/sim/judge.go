@@ -29,7 +29,6 @@ func (o *oracle) judge(t *site, draw int, out *allocator.Outcome) {
 		s.hit(SaidDailyLimit)
 		name := allocator.Purse{Day: s.dateOf(t.round.now, def.Zone), Epoch: def.DayEpoch}
 		if t.purseOf(no, name) == nil {
-			s.hit(DateClosed)
 			p.closedDate = true
 		} else if left := o.left(t, no, name); left != 0 {
 			s.fail("5: never falsely gone", "slice %d says daily_limit while %d tokens of prize %d's %v are left", t.no, left, no, name)

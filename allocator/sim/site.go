@@ -170,7 +170,7 @@ func (t *site) heed() {
 			r.heard++
 		case w.Kind == allocator.WordLot && t.missesLot(w):
 			t.sim.hit(LotOutOfOrder)
-		case w.Kind == allocator.WordDry:
+		case w.Kind == allocator.WordDry && t.hasOther(w):
 			t.sim.hit(StaleDry)
 		}
 	}
@@ -191,6 +191,12 @@ func (t *site) heed() {
 func (t *site) missesLot(w *allocator.Word) bool {
 	p := t.purseOf(w.Prize, w.Purse)
 	return p != nil && w.N != p.Lots && w.N != p.Lots+1
+}
+
+// hasOther reports whether the slice has another version than a word is about.
+func (t *site) hasOther(w *allocator.Word) bool {
+	def, ok := t.kit.front.Definition(w.Prize)
+	return ok && def.Version != w.Version
 }
 
 func (t *site) plansReturn(planned []command, w *allocator.Word) bool {

@@ -55,7 +55,7 @@ func (w *swarm) choose(r *rng) {
 	*w = swarm{faults: Fault(r.next()) & Fault(r.next()|r.next()) & (1<<faults - 1)}
 	w.faults |= FaultChange & Fault(r.next()) // most runs have changes and voids
 	w.faults |= FaultVoid & Fault(r.next())
-	w.routed, w.thrifty, w.days, w.busy = r.one(2), r.one(2), r.one(10), 20+r.n(30)
+	w.routed, w.thrifty, w.days, w.busy = r.one(2), r.one(2), r.one(8), 20+r.n(30)
 }
 
 func (w *swarm) has(f Fault) bool { return w.faults&^w.without&f != 0 }

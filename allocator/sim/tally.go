@@ -89,7 +89,7 @@ func (m Mark) String() string {
 		"dry of another version ignored", "dry said of the stock", "dry said of a date", "answered sold_out",
 		"answered daily_limit", "answered user_limit", "answered not_released",
 		"last stock token and last day token apart", "two slices in the queue", "day epoch began after grants",
-		"date closed for good", "return finished by another leader", "lot finished by another leader",
+		"eight dates kept, the next closes one", "return finished by another leader", "lot finished by another leader",
 	}[m]
 }
 
