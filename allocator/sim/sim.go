@@ -59,6 +59,7 @@ type Sim struct {
 	tally  *Tally
 	seen   [marks]bool
 	bytes  scratch
+	tripAt Mark // for tests: a mark that breaks the run, 0 for none
 }
 
 // New returns a Sim that counts into tally.
@@ -123,6 +124,9 @@ func (s *Sim) say(format string, args ...any) {
 // hit counts a fault or a rare state.
 func (s *Sim) hit(m Mark) {
 	s.tally.Times[m]++
+	if m == s.tripAt && m != 0 {
+		s.fail("never "+m.String(), "for a test")
+	}
 	if !s.seen[m] {
 		s.seen[m] = true
 		s.tally.Seeds[m]++

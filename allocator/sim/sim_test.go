@@ -8,7 +8,7 @@ import (
 
 func flags() (seed *uint64, seeds *int) {
 	return flag.Uint64("seed", 0, "replay this seed and print its story"),
-		flag.Int("seeds", 3000, "how many seeds TestSim runs")
+		flag.Int("seeds", 2000, "how many seeds TestSim runs")
 }
 
 // steps is the length of each run.
@@ -34,6 +34,9 @@ func TestSim(t *testing.T) {
 	var b strings.Builder
 	tally.Print(&b)
 	t.Log(b.String())
+	if never := tally.Missing(); *count >= 2000 && len(never) > 0 {
+		t.Fatalf("never met, which is a gap of the simulation: %v", never)
+	}
 }
 
 var replay, count = flags()

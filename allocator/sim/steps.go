@@ -65,6 +65,8 @@ func (s *Sim) act() {
 	r, w := &s.rng, &s.swarm
 	k := r.n(100 + w.busy)
 	switch {
+	case w.days && r.one(16):
+		s.timeGoesOn()
 	case k >= 100:
 		s.comeDraws()
 	case k < 42:
@@ -185,6 +187,9 @@ func (s *Sim) repeatDraw() {
 		return
 	}
 	was := s.draws[s.rng.n(len(s.draws))]
+	if s.rng.one(2) {
+		was = s.lastUnknown(was)
+	}
 	if was.request == 0 {
 		return
 	}
@@ -193,6 +198,17 @@ func (s *Sim) repeatDraw() {
 		s.hit(RepeatAfterUnknown)
 	}
 	s.come(draw{prize: was.prize, user: was.user, request: was.request}, false)
+}
+
+// lastUnknown returns the last draw with an id whose outcome its client does not
+// know, or else another.
+func (s *Sim) lastUnknown(other draw) draw {
+	for i := len(s.draws) - 1; i >= 0; i-- {
+		if s.draws[i].state == unknown && s.draws[i].request > 0 {
+			return s.draws[i]
+		}
+	}
+	return other
 }
 
 // finishEntry commits what is on its way somewhere.
