@@ -17,6 +17,7 @@ type Bank struct {
 	prizes []*vault // by number; entry 0 is unused
 	byID   map[string]PrizeNo
 	now    Micros
+	dated  bool   // dates of the current entry's notes must be near its time
 	ops    uint64 // the last change's number
 	audit  []AuditEntry
 	audits uint64 // entries ever made
@@ -151,10 +152,22 @@ func (v *vault) account(name Purse) *account {
 	return nil
 }
 
-// fund opens the account of a date, if it can be: every slice has said what it
-// granted on it before the day epoch, and the date is not closed.
-func (v *vault) fund(name Purse) *account {
-	if v.def.DailyLimit == 0 || name.Epoch != v.def.DayEpoch || v.ackedAll() < v.def.DayEpoch || name.Day < v.closed {
+// fundable reports whether a date can have an account: every slice has said
+// what it granted on it before the day epoch, and the date is not closed.
+func (v *vault) fundable(name Purse) bool {
+	return v.def.DailyLimit > 0 && name.Epoch == v.def.DayEpoch && !name.IsStock() &&
+		v.ackedAll() >= v.def.DayEpoch && name.Day >= v.closed
+}
+
+// timely reports whether a date can get its account at now: it is near, and
+// there is room for it.
+func (v *vault) timely(day Day, now Micros) bool {
+	return now.near(day) && (len(v.days) < keptDays || now.longAfter(v.days[0].day))
+}
+
+// fund opens the account of a date, if it can be.
+func (b *Bank) fund(v *vault, name Purse) *account {
+	if !v.fundable(name) || b.dated && !v.timely(name.Day, b.now) {
 		return nil
 	}
 	a := &account{day: name.Day, lines: make([]line, len(v.slices))}

@@ -16,7 +16,7 @@ type BankWriter struct {
 // Begin starts an entry in buf, behind what buf holds already. now is the
 // leader's clock.
 func (w *BankWriter) Begin(buf []byte, now Micros) {
-	w.buf = appendUint(append(buf, formatVersion), uint64(now))
+	w.buf = appendUint(append(buf, entryVersion), uint64(now))
 	w.count = 0
 }
 
@@ -63,7 +63,7 @@ func (r *BankResult) Reset() { r.Changes, r.Touched = r.Changes[:0], r.Touched[:
 // state is then not to be used any more.
 func (b *Bank) Apply(entry []byte, res *BankResult) error {
 	d := decoder{b: entry}
-	d.version()
+	b.dated = d.entry()
 	b.now = clamp(b.now, d.now())
 	for !d.done() {
 		b.command(&d, res)

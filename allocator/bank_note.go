@@ -12,7 +12,7 @@ func (b *Bank) note(n *Note) {
 	}
 	a := v.account(n.Purse)
 	if a == nil {
-		if a = v.fund(n.Purse); a == nil {
+		if a = b.fund(v, n.Purse); a == nil {
 			return
 		}
 	}
@@ -116,7 +116,7 @@ func (b *Bank) Learns(n *Note, now Micros) bool {
 	}
 	a := v.account(n.Purse)
 	if a == nil {
-		return v.fundable(n.Purse)
+		return v.fundable(n.Purse) && v.timely(n.Purse.Day, now)
 	}
 	l := &a.lines[n.Slice-1]
 	switch {

@@ -1,5 +1,8 @@
 package allocator
 
+// Now returns the time of the last entry.
+func (b *Bank) Now() Micros { return b.now }
+
 // Lookup returns the number of a prize, by its id.
 func (b *Bank) Lookup(id string) (PrizeNo, bool) {
 	no, ok := b.byID[id]

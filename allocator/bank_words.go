@@ -167,9 +167,3 @@ func (b *Bank) Busy() []PrizeNo {
 	slices.Sort(numbers)
 	return numbers
 }
-
-// fundable reports whether fund would open an account.
-func (v *vault) fundable(name Purse) bool {
-	return v.def.DailyLimit > 0 && name.Epoch == v.def.DayEpoch && !name.IsStock() &&
-		v.ackedAll() >= v.def.DayEpoch && name.Day >= v.closed
-}

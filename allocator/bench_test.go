@@ -30,7 +30,7 @@ func benchSlice(b *testing.B, userLimit int64) *Slice {
 	def.Total, def.DailyLimit, def.PerUserLimit, def.Release, def.StartsAt = MaxTotal, MaxTotal, userLimit, Release{}, 0
 	def.EndsAt = 0
 	var w EntryWriter
-	w.Begin(nil, 1, []Day{20_000})
+	w.Begin(nil, 20_000*dayLength, []Day{20_000})
 	w.Word(&Word{Kind: WordDefine, Define: def})
 	w.Word(&Word{Kind: WordLot, Prize: 1, Version: 9, N: 1, Tokens: MaxTotal / 2})
 	w.Word(&Word{Kind: WordLot, Prize: 1, Version: 9, Purse: Purse{20_000, 2}, N: 1, Tokens: MaxTotal / 2})
@@ -54,7 +54,7 @@ func BenchmarkApplyDraws(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				b.StopTimer()
-				w.Begin(buf[:0], Micros(n), []Day{20_000})
+				w.Begin(buf[:0], 20_000*dayLength+Micros(n), []Day{20_000})
 				for range draws {
 					n++
 					user = fmt.Appendf(user[:0], "user-%d", n)
@@ -83,7 +83,7 @@ func BenchmarkLook(b *testing.B) {
 	b.Run("to-propose", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if out := s.Look(1, user, id, 5, days); out.Verdict != Granted {
+			if out := s.Look(1, user, id, 20_000*dayLength, days); out.Verdict != Granted {
 				b.Fatal(out)
 			}
 		}
@@ -92,7 +92,7 @@ func BenchmarkLook(b *testing.B) {
 	b.Run("sold-out", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if out := s.Look(1, user, nil, 5, days); out.Verdict != SoldOut {
+			if out := s.Look(1, user, nil, 20_000*dayLength, days); out.Verdict != SoldOut {
 				b.Fatal(out)
 			}
 		}

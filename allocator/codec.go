@@ -10,6 +10,11 @@ import (
 // reads the current version and the one before; there is none before 1.
 const formatVersion = 1
 
+// entryVersion is the version of entries. Since version 2 no date that is far
+// from an entry's time counts, and none goes before it has been over for long
+// (dates.go). Entries of version 1 are applied as they were written.
+const entryVersion = 2
+
 // ErrFormat is wrapped by the errors of every decoder: the bytes are not what
 // this package writes.
 var ErrFormat = errors.New("allocator: malformed encoding")
@@ -147,6 +152,16 @@ func (d *decoder) tokens() int64 {
 		return 0
 	}
 	return int64(v)
+}
+
+// entry reads the version of an entry, and reports whether it has the rules of
+// version 2.
+func (d *decoder) entry() (dated bool) {
+	v := d.byte()
+	if (v < entryVersion-1 || v > entryVersion) && d.err == nil {
+		d.err = fmt.Errorf("%w: an entry of version %d, this build reads up to %d", ErrFormat, v, entryVersion)
+	}
+	return v >= 2
 }
 
 func (d *decoder) version() {

@@ -21,7 +21,7 @@ type EntryWriter struct {
 // leader's clock, days the date in each of the slice's zones (Slice.Zones), in
 // their order.
 func (w *EntryWriter) Begin(buf []byte, now Micros, days []Day) {
-	buf = append(buf, formatVersion)
+	buf = append(buf, entryVersion)
 	buf = appendUint(buf, uint64(now))
 	buf = appendUint(buf, uint64(len(days)))
 	last := Day(0)
@@ -110,7 +110,7 @@ func (r *Result) Reset() {
 // is then not to be used any more.
 func (s *Slice) Apply(entry []byte, res *Result) error {
 	d := decoder{b: entry}
-	d.version()
+	s.dated = d.entry()
 	s.now = clamp(s.now, d.now())
 	s.days = s.days[:0]
 	last := Day(0)

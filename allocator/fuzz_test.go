@@ -77,10 +77,10 @@ func FuzzDecodeSlice(f *testing.F) {
 		// Whatever was accepted can be worked with.
 		for _, no := range s.Prizes() {
 			s.State(no)
-			s.Look(no, []byte("u"), nil, 1, []Day{20_000})
+			s.Look(no, []byte("u"), nil, 20_000*dayLength, []Day{20_000})
 		}
 		var ew EntryWriter
-		ew.Begin(nil, 1_000_000_000_000, []Day{20_000})
+		ew.Begin(nil, 20_000*dayLength, []Day{20_000})
 		ew.Draw(1, []byte("u"), nil)
 		ew.Void(1, true)
 		ew.Return(1, Purse{}, 1)
@@ -107,7 +107,7 @@ func FuzzDecodeBank(f *testing.F) {
 			bank.Words(no, nil)
 		}
 		var bw BankWriter
-		bw.Begin(nil, 1_000_000_000_000)
+		bw.Begin(nil, 20_000*dayLength)
 		bw.Note(&Note{Slice: 1, Prize: 1, Version: 1, Need: 5})
 		bw.Change(&Change{Prize: "p", Set: FieldTotal, To: Definition{Total: 4}})
 		var res BankResult
@@ -188,7 +188,7 @@ func decoded(t *testing.T, err error) bool {
 func fuzzDefinition() Definition {
 	return Definition{
 		No: 1, ID: "p", Version: 9, Kind: KindCounter, Status: StatusActive, Total: 100, DailyLimit: 50, PerUserLimit: 3,
-		Zone: "Asia/Shanghai", StartsAt: 5, EndsAt: 2_000_000_000_000, Release: Release{5000, 10}, DayEpoch: 2,
+		Zone: "Asia/Shanghai", StartsAt: 5, EndsAt: 30_000 * dayLength, Release: Release{5000, 10}, DayEpoch: 2,
 	}
 }
 

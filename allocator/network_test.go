@@ -58,7 +58,7 @@ func (w *world) asks(s *site) {
 		}
 		s.asked[no] = waiting[no]
 		names := []Purse{{}}
-		if day, ok := s.slice.DayPurse(no, w.days(s.slice)); ok {
+		if day, ok := s.slice.DayPurse(no, w.days(s)); ok {
 			names = append(names, day)
 		}
 		for _, name := range names {
@@ -72,7 +72,7 @@ func (w *world) asks(s *site) {
 }
 
 func (w *world) need(s *site, n *Note) {
-	if !n.Purse.IsStock() && n.Purse.Day != w.day {
+	if !n.Purse.IsStock() && n.Purse.Day != w.day+s.off+s.misdated {
 		return
 	}
 	for _, a := range s.parked {

@@ -170,7 +170,7 @@ func (m *schedule) time(*rapid.T) {
 	w := m.world
 	w.now += pick[Micros](m.rt, "passed", 1_000, 300_000, 1_000_000, 2_500_000, -900_000, -1_900_000)
 	if rapid.IntRange(0, 3).Draw(m.rt, "date") == 0 {
-		w.day = Day(rapid.IntRange(20_000, 20_005).Draw(m.rt, "day"))
+		w.turn(Day(rapid.IntRange(20_000, 20_005).Draw(m.rt, "day")))
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 //	settle                       delivers until all is quiet
 //	repeat                       leaders say again what was not confirmed
 //	pass MILLISECONDS · day N    time goes on; today is day N
+//	off A DAYS · dates A DAYS    A's leader has a clock, or a calendar, that is days off
 //	show ID                      the prize as the bank sees it
 //
 // With TOMBOLA_REWRITE=1 in the environment the files are written anew.
@@ -163,7 +164,11 @@ func (sc *script) run(f []string) {
 	case "pass":
 		w.now += Micros(sc.number(f[1]) * 1000)
 	case "day":
-		w.day = Day(sc.number(f[1]))
+		w.turn(Day(sc.number(f[1])))
+	case "off":
+		sc.site(f[1]).off = Day(sc.number(f[2]))
+	case "dates":
+		sc.site(f[1]).misdated = Day(sc.number(f[2]))
 	case "show":
 		sc.show(sc.prize(f[1]))
 	default:
@@ -237,7 +242,7 @@ func (sc *script) order(f []string) {
 	case "return":
 		word := Word{Prize: sc.prize(f[2])}
 		if len(f) > 4 {
-			word.Purse, _ = s.slice.DayPurse(word.Prize, sc.w.days(s.slice))
+			word.Purse, _ = s.slice.DayPurse(word.Prize, sc.w.days(s))
 		}
 		o.write = func(ew *EntryWriter) { ew.Return(word.Prize, word.Purse, sc.number(f[3])) }
 		o.done = func(out Outcome) { sc.w.gaveBack(s, &word, out) }

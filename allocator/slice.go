@@ -58,6 +58,7 @@ type Slice struct {
 	prizes []*prize // by number; entry 0 is unused, unknown prizes are nil
 	zones  []string // in order of first use, so the same on every replica
 	now    Micros   // of the last entry
+	dated  bool     // dates of the current entry must be near its time
 	days   []Day    // of the current entry, by zone
 	sunk   uint64   // the sink holds all events up to this one
 	// open holds the prizes with a return that the bank may not have.
@@ -105,19 +106,6 @@ type dayBook struct {
 // days in every zone before it goes.
 const keptDays = 8
 
-// stepBack is how far a leader's clock may be behind its predecessor's without
-// time standing still for it. Beyond that the new leader is believed.
-const stepBack = Micros(2_000_000)
-
-// clamp hides small steps back of leaders' clocks, so that what a group does
-// is in order of time whenever clocks are sane.
-func clamp(last, now Micros) Micros {
-	if now < last && last-now <= stepBack {
-		return last
-	}
-	return now
-}
-
 func (s *Slice) prize(no PrizeNo) *prize {
 	if int64(no) >= int64(len(s.prizes)) {
 		return nil
@@ -126,7 +114,7 @@ func (s *Slice) prize(no PrizeNo) *prize {
 }
 
 func (s *Slice) today(p *prize) (Day, bool) {
-	if p.zone >= len(s.days) {
+	if p.zone >= len(s.days) || s.dated && !s.now.near(s.days[p.zone]) {
 		return 0, false
 	}
 	return s.days[p.zone], true
@@ -142,12 +130,12 @@ func (p *prize) book(day Day) *dayBook {
 }
 
 // openBook returns the date's book, a new one where there is none; nil for a date
-// that is closed.
-func (p *prize) openBook(day Day) *dayBook {
+// that is closed, and where there is no room for another.
+func (s *Slice) openBook(p *prize, day Day) *dayBook {
 	if b := p.book(day); b != nil {
 		return b
 	}
-	if day < p.closed {
+	if day < p.closed || s.dated && !p.room(s.now) {
 		return nil
 	}
 	i, _ := slices.BinarySearchFunc(p.days, day, func(b dayBook, d Day) int { return int(b.day) - int(d) })
@@ -159,15 +147,20 @@ func (p *prize) openBook(day Day) *dayBook {
 	return p.book(day)
 }
 
+// room reports whether one more date can be kept at now.
+func (p *prize) room(now Micros) bool {
+	return len(p.days) < keptDays || now.longAfter(p.days[0].day)
+}
+
 // purse returns the purse, nil where the slice has none of that name.
-func (p *prize) purse(name Purse) *purse {
+func (s *Slice) purse(p *prize, name Purse) *purse {
 	if name.IsStock() {
 		return &p.stock
 	}
 	if name.Epoch != p.def.DayEpoch || p.def.DailyLimit == 0 {
 		return nil
 	}
-	if b := p.openBook(name.Day); b != nil {
+	if b := s.openBook(p, name.Day); b != nil {
 		return &b.purse
 	}
 	return nil

@@ -32,7 +32,7 @@ func (s *Slice) draw(no PrizeNo, user, requestID []byte, res *Result) (Outcome, 
 	p.stock.tokens--
 	p.granted++
 	p.last = seq
-	if book := p.openBook(today); book != nil {
+	if book := s.openBook(p, today); book != nil {
 		book.sent++
 		book.counts++
 		if p.def.DailyLimit > 0 {
@@ -141,11 +141,12 @@ func (s *Slice) Look(no PrizeNo, user, requestID []byte, now Micros, days []Day)
 	if p == nil {
 		return Outcome{Verdict: UnknownPrize}
 	}
-	if p.zone >= len(days) {
+	now = clamp(s.now, now)
+	if p.zone >= len(days) || !now.near(days[p.zone]) {
 		return Outcome{Verdict: Again}
 	}
 	q := s.question(p, user, requestID)
-	return s.decide(p, &q, clamp(s.now, now), days[p.zone])
+	return s.decide(p, &q, now, days[p.zone])
 }
 
 // void takes a grant back. With restock its token goes to the bank as a

@@ -13,7 +13,7 @@ func (s *Slice) hear(w *Word) Outcome {
 	if p == nil {
 		return Outcome{Verdict: Stale}
 	}
-	purse := p.purse(w.Purse)
+	purse := s.purse(p, w.Purse)
 	if purse == nil || !purse.hear(w, p.def.Version) {
 		return Outcome{Verdict: Stale}
 	}
@@ -88,7 +88,7 @@ func (s *Slice) sendBack(no PrizeNo, name Purse, tokens int64) Outcome {
 	if p == nil {
 		return Outcome{Verdict: Stale}
 	}
-	purse := p.purse(name)
+	purse := s.purse(p, name)
 	if purse == nil || purse.open != 0 {
 		return Outcome{Verdict: Stale}
 	}
@@ -236,7 +236,7 @@ func (s *Slice) Learns(w *Word) bool {
 		return false
 	} else if b := p.book(w.Purse.Day); b != nil {
 		known = b.purse
-	} else if w.Purse.Day < p.closed {
+	} else if w.Purse.Day < p.closed || !p.room(s.now) {
 		return false
 	}
 	return known.hear(w, p.def.Version)

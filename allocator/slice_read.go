@@ -13,6 +13,9 @@ func (s *Slice) Sunk() uint64 { return s.sunk }
 // EntryWriter.Begin wants their dates. The caller must not change it.
 func (s *Slice) Zones() []string { return s.zones }
 
+// Now returns the time of the last entry.
+func (s *Slice) Now() Micros { return s.now }
+
 // Clock returns the time of the next entry whose leader's clock says now. The
 // dates of an entry are those of this time, so that a grant's date is always
 // that of its instant.

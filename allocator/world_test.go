@@ -42,6 +42,8 @@ type site struct {
 	// gaveBack holds the returns that answered recalls: other returns are
 	// restocks.
 	gaveBack map[string]bool
+	off      Day // by which the leader's clock is off
+	misdated Day // by which its calendar is off beside
 }
 
 // ask is a client's draw.
@@ -63,7 +65,7 @@ type parcel struct {
 func testKey() HashKey { return HashKey{1, 2} }
 
 func newWorld(t tester, n int) *world {
-	w := &world{t: t, now: 1_000_000_000_000, day: 20_000, trace: func(string, ...any) {}}
+	w := &world{t: t, now: 20_000*dayLength + dayLength/2, day: 20_000, trace: func(string, ...any) {}}
 	w.bank, w.twin = NewBank(BankConfig{Slices: n}), NewBank(BankConfig{Slices: n})
 	for i := range n {
 		cfg := SliceConfig{Slice: SliceNo(i + 1), Slices: n, Key: testKey()}
@@ -77,8 +79,19 @@ func newWorld(t tester, n int) *world {
 
 func (w *world) site(s SliceNo) *site { return w.sites[s-1] }
 
+// turn makes it the same time of another day.
+func (w *world) turn(day Day) {
+	w.now += Micros(day-w.day) * dayLength
+	w.day = day
+}
+
+// clock returns what the clock of a slice's leader says.
+func (w *world) clock(s *site) Micros { return w.now + Micros(s.off)*dayLength }
+
 // days returns the dates that the leader of a slice puts into an entry.
-func (w *world) days(s *Slice) []Day { return slices.Repeat([]Day{w.day}, len(s.Zones())) }
+func (w *world) days(s *site) []Day {
+	return slices.Repeat([]Day{w.day + s.off + s.misdated}, len(s.slice.Zones()))
+}
 
 // bankEntry has the bank decide an entry and tells the slices what follows.
 func (w *world) bankEntry(write func(*BankWriter), notes []Note) []ChangeOutcome {
@@ -162,7 +175,7 @@ type order struct {
 func (w *world) sliceEntry(s *site, words []Word, asks []*ask, orders []order) {
 	w.t.Helper()
 	var ew EntryWriter
-	ew.Begin(nil, w.now, w.days(s.slice))
+	ew.Begin(nil, w.clock(s), w.days(s))
 	var replies []Note
 	var done []func(Outcome)
 	touched := make(map[PrizeNo]bool)
@@ -205,7 +218,7 @@ func (w *world) sliceEntry(s *site, words []Word, asks []*ask, orders []order) {
 	// What waits and was not granted is looked at again.
 	waiting, s.parked = s.parked, nil
 	for _, a := range waiting {
-		out := s.slice.Look(a.prize, []byte(a.user), []byte(a.id), w.now, w.days(s.slice))
+		out := s.slice.Look(a.prize, []byte(a.user), []byte(a.id), w.clock(s), w.days(s))
 		if out.Verdict.Final() && (out.Verdict != Granted || out.Repeat) {
 			w.answer(s, a, out)
 		} else {
@@ -242,7 +255,7 @@ func (w *world) position(s *site, no PrizeNo, name Purse) purse {
 
 // look refuses a draw from committed memory where that can be.
 func (w *world) look(s *site, ew *EntryWriter, a *ask, done *[]func(Outcome)) {
-	out := s.slice.Look(a.prize, []byte(a.user), []byte(a.id), w.now, w.days(s.slice))
+	out := s.slice.Look(a.prize, []byte(a.user), []byte(a.id), w.clock(s), w.days(s))
 	switch {
 	case out.Verdict == Granted && !out.Repeat, out.Verdict == Again, out.Verdict == Short:
 		// Short ones are proposed as well, so that Apply is asked for each.

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -17,6 +18,14 @@ import (
 
 // serverName is what the header Server says.
 const serverName = "tombola"
+
+const (
+	// adminConnections bounds the operators' own listener.
+	adminConnections = 1024
+	// lastRequest is how long a client that is sending a request, or has just
+	// connected, gets to end it when the server stops.
+	lastRequest = time.Second
+)
 
 // ErrStopped is returned by Serve and ServeAdmin after Shutdown.
 var ErrStopped = errors.New("httpapi: the server was shut down")
@@ -45,7 +54,7 @@ type listeners struct {
 	public *fasthttp.Server
 	admin  *fasthttp.Server // nil when operators share the public listener
 	mu     sync.Mutex
-	open   []net.Listener
+	open   []*guarded
 	closed bool
 }
 
@@ -84,10 +93,11 @@ func (s *Server) newFasthttp(on side) *fasthttp.Server {
 		ErrorHandler:   s.unreadable,
 		HeaderReceived: s.requestLimits,
 		Name:           serverName,
+		ConnState:      follow,
 		Logger:         printer{s.log},
 		// The listener refuses connections beyond the limit with a proper
-		// answer; this one is behind it, in case that they race.
-		Concurrency:                  l.Connections + 64,
+		// answer; this one is behind it, and above what it has let go of.
+		Concurrency:                  2 * l.Connections,
 		ReadBufferSize:               l.Header,
 		WriteBufferSize:              2 << 10, // a draw's answer fits in; each open connection holds one
 		ReadTimeout:                  l.Read,
@@ -98,6 +108,7 @@ func (s *Server) newFasthttp(on side) *fasthttp.Server {
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
+		MaxIdleWorkerDuration:        2 * time.Second, // goroutines of connections that are gone
 	}
 }
 
@@ -159,7 +170,11 @@ func (s *Server) ServeAdmin(ln net.Listener) error {
 }
 
 func (s *Server) serveOn(srv *fasthttp.Server, ln net.Listener) error {
-	guarded := s.guard(srv, ln)
+	limits := s.limits
+	if srv == s.listeners.admin {
+		limits.Connections = min(limits.Connections, adminConnections)
+	}
+	guarded, serving := s.guard(ln, limits)
 	s.listeners.mu.Lock()
 	if s.listeners.closed {
 		s.listeners.mu.Unlock()
@@ -168,7 +183,7 @@ func (s *Server) serveOn(srv *fasthttp.Server, ln net.Listener) error {
 	}
 	s.listeners.open = append(s.listeners.open, guarded)
 	s.listeners.mu.Unlock()
-	if err := srv.Serve(guarded); err != nil {
+	if err := srv.Serve(serving); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("httpapi: serve %s: %w", ln.Addr(), err)
 	}
 	return ErrStopped
@@ -178,9 +193,10 @@ func (s *Server) serveOn(srv *fasthttp.Server, ln net.Listener) error {
 // answer ask for its connection to be closed, while all goes on being answered.
 func (s *Server) Drain() { s.drained.Store(true) }
 
-// Shutdown takes no more connections, lets the calls that are under way finish
-// and closes all connections. When ctx ends first it ends the calls' contexts
-// and returns ctx's error.
+// Shutdown takes no more connections, ends those between requests, lets the
+// calls that are under way finish and closes all connections. When ctx ends
+// first it ends the calls' contexts, closes their connections all the same, and
+// returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	defer s.cancel()
@@ -189,6 +205,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	open := s.listeners.open
 	s.listeners.open = nil
 	s.listeners.mu.Unlock()
+	var err error
+	for _, ln := range open {
+		err = errors.Join(err, ln.Close())
+		ln.conns.retire(lastRequest)
+	}
 	results := make(chan error, 2)
 	stop := func(srv *fasthttp.Server) {
 		if srv == nil {
@@ -199,9 +220,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	go stop(s.listeners.public)
 	go stop(s.listeners.admin)
-	err := errors.Join(<-results, <-results)
+	err = errors.Join(err, <-results, <-results)
 	for _, ln := range open {
-		err = errors.Join(err, ln.Close())
+		ln.conns.abandon()
 	}
 	if err != nil {
 		return fmt.Errorf("httpapi: shut down: %w", err)

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"tombola/node/ask"
+	"tombola/raftstore"
 )
 
 // Retire makes the node unready while it goes on as before: load balancers turn
@@ -16,33 +20,39 @@ func (n *Node) Retire() {
 	}
 }
 
-// Drain makes the node unready and hands the leadership of its groups over; it
-// goes on answering what it was sent. New draws are refused.
-func (n *Node) Drain(ctx context.Context) {
-	n.log.Info("draining")
-	n.Retire()
-	n.backend.Drain()
+// HandOver gives the leadership of the node's groups away, while it goes on
+// answering: draws are forwarded to whoever leads now. It returns once the node
+// leads nothing, nobody can take over, or ctx ends. It is for the goroutine that
+// closes the node.
+func (n *Node) HandOver(ctx context.Context) {
 	select {
 	case <-n.opened:
 	default:
 		return // it leads nothing yet, and opens groups at this moment
 	}
+	n.handedOver = true
 	var wg sync.WaitGroup
-	for _, s := range n.slices {
+	stepDown := func(g *raftstore.Group, name string) {
 		wg.Go(func() {
-			if err := s.Group.StepDown(ctx); err != nil {
-				n.log.Info("leads on until it stops", "slice", s.No, "why", err)
+			if err := g.StepDown(ctx); err != nil {
+				n.log.Info("leads on until it stops", "group", name, "why", err)
 			}
 		})
+	}
+	for _, s := range n.slices {
+		stepDown(s.Group, ask.Name(uint16(s.No)))
 	}
 	if n.bank != nil {
-		wg.Go(func() {
-			if err := n.bank.Group.StepDown(ctx); err != nil {
-				n.log.Info("leads on until it stops", "group", "bank", "why", err)
-			}
-		})
+		stepDown(n.bank.Group, ask.Name(0))
 	}
 	wg.Wait()
+}
+
+// Drain has new draws refused. Those that wait already are decided.
+func (n *Node) Drain() {
+	n.log.Info("draining")
+	n.Retire()
+	n.backend.Drain()
 }
 
 // Close stops the node, in the opposite order of Open. It may be called on a
@@ -56,7 +66,10 @@ func (n *Node) Close(ctx context.Context) error {
 		}
 	}
 	if n.http != nil {
-		keep(n.http.Shutdown(ctx))
+		n.closeHTTP(ctx)
+		if n.handedOver {
+			n.HandOver(ctx) // what was given back while clients took their time
+		}
 	}
 	// The loops include join: nothing is added any more once they have ended,
 	// and what join has opened until then is there to be closed.
@@ -89,4 +102,18 @@ func (n *Node) Close(ctx context.Context) error {
 	n.lock.release()
 	n.log.Info("stopped")
 	return errors.Join(errs...)
+}
+
+// closeHTTP ends what clients have under way. They get half of the time that
+// there is: one that does not read its answer is no reason to leave the rest
+// undone.
+func (n *Node) closeHTTP(ctx context.Context) {
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
+	}
+	if err := n.http.Shutdown(ctx); err != nil {
+		n.log.Warn("connections of clients were closed before their end", "why", err)
+	}
 }

@@ -118,7 +118,8 @@ func TestACrowdSurvivesTheServersThatComeAndGo(t *testing.T) {
 		await(t, "a part of the crowd has drawn", func() bool { return next.Load() >= part })
 		old := c.node(i)
 		if i == 1 {
-			old.Drain(t.Context()) // a graceful stop; the others are not
+			old.HandOver(t.Context()) // a graceful stop; the others are not
+			old.Drain()
 		}
 		end(t, old)
 		c.replace(i, start(t, cfgs[i]))

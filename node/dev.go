@@ -17,6 +17,7 @@ import (
 
 	"tombola/httpapi/wire"
 	"tombola/node/config"
+	"tombola/raftstore"
 )
 
 // devNodes is how many nodes `tombola dev` runs.
@@ -116,7 +117,7 @@ const devDiskFloor = 64 << 20
 func devConfig(d config.DevOptions, i int) config.Config {
 	addr := func(offset int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPBase+offset)) }
 	name := "n" + strconv.Itoa(i+1)
-	cfg := config.Config{NodeID: name, Data: filepath.Join(d.Data, name), DiskFloor: devDiskFloor}
+	cfg := config.Config{NodeID: name, Data: filepath.Join(d.Data, name), DiskFloor: devDiskFloor, SnapshotBytes: raftstore.DefaultSnapshotBytes}
 	cfg.Listen = config.Listen{HTTP: addr(i), Cluster: addr(devClusterPorts + i), Gossip: addr(devGossipPorts + i)}
 	cfg.Cluster.BootstrapExpect = devNodes
 	for j := range devNodes {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"tombola/allocator"
 	"tombola/node/backend"
@@ -27,6 +28,10 @@ const (
 	maxHeld   = 32768
 )
 
+// sunkWait is how long the drain waits for its slice to take in how far the sink
+// is. It says so again.
+const sunkWait = time.Second
+
 // openGroups opens the groups that are placed on this server.
 func (n *Node) openGroups() error {
 	placement := membership.Placement(n.cluster.FounderIDs(), n.cluster.Slices)
@@ -34,7 +39,10 @@ func (n *Node) openGroups() error {
 		if !slices.Contains(servers, n.members.ServerID()) {
 			continue
 		}
-		var err error
+		err := n.ctx.Err() // large ones take a while to load
+		if err != nil {
+			return err
+		}
 		if no == 0 {
 			err = n.openBank(servers)
 		} else {
@@ -49,9 +57,10 @@ func (n *Node) openGroups() error {
 
 func (n *Node) openBank(servers []string) error {
 	bank := &backend.Bank{Machine: machine.NewBank(allocator.BankConfig{Slices: n.cluster.Slices}, n.learnFromBank)}
+	bank.Stamp = n.guard.Stamp(n.cfg.Timing.AcceptClockBack, n.log.With("group", "bank"))
 	bank.Loop = quota.NewBank(quota.Config{
 		Log: lateLog{&bank.Group}, Headroom: raftstore.EntryHeadroom, State: bank.Machine,
-		Clock: n.clock, Slice: n.post.words, Retain: n.cfg.Timing.Retain, Logger: n.log,
+		Clock: bank.Stamp.Next, Slice: n.post.words, Retain: n.cfg.Timing.Retain, Logger: n.log,
 	})
 	var err error
 	bank.Group, err = n.openGroup(0, servers, bank.Machine, bank.Loop.Run)
@@ -69,7 +78,7 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	if err != nil {
 		return fmt.Errorf("node: slice %d: %w", no, err)
 	}
-	s := &backend.Slice{No: no, Outbox: box}
+	s := &backend.Slice{No: no, Outbox: box, Stamp: n.guard.Stamp(n.cfg.Timing.AcceptClockBack, log)}
 	n.slices[no] = s // from here on closing is the node's
 	s.Machine = machine.NewSlice(allocator.SliceConfig{
 		Slice: no, Slices: n.cluster.Slices, Key: allocator.HashKeyOf(n.cluster.Key),
@@ -79,12 +88,16 @@ func (n *Node) openSlice(no allocator.SliceNo, servers []string) error {
 	}
 	s.Engine = draws.NewEngine(draws.Config{
 		Slice: no, Log: lateLog{&s.Group}, Headroom: raftstore.EntryHeadroom, NotDone: notDone,
-		Clock: n.clock, Bank: n.post.notes, State: s.Machine, Dates: n.dates, Router: n.router,
+		Clock: s.Stamp.Next, Bank: n.post.notes, State: s.Machine, Dates: n.dates, Router: n.router,
 		Logger: log, MaxQueued: maxQueued, MaxParked: maxParked,
 	})
 	s.Drain = drain.New(drain.Config{
 		Slice: no, Source: box, Sink: n.sink, PrizeID: prizeIDs(s.Machine), Logger: n.log, // it names the slice itself
+		Peers: n.peers(no, servers), Confirmed: sunk(s.Machine),
 		Sunk: func(ctx context.Context, seq uint64) error {
+			// The drain goes on whether or not the slice can decide anything.
+			ctx, cancel := context.WithTimeout(ctx, sunkWait)
+			defer cancel()
 			_, err := s.Engine.Order(ctx, func(w *allocator.EntryWriter) { w.Sunk(seq) })
 			return err
 		},
@@ -125,6 +138,7 @@ func (n *Node) openGroup(no uint16, servers []string, m raftstore.Machine, lead 
 		Advertise: n.cfg.Advertise.Cluster, Layer: n.mux.StreamLayer(no), Resolve: n.members.Resolve,
 		Eligible: n.members.Eligible,
 		Machine:  m, Lead: n.leading(lead), Bootstrap: founders, Election: n.cfg.Timing.ElectionTimeout,
+		DiskStall: n.cfg.Timing.DiskStallTimeout, SnapshotBytes: int64(n.cfg.SnapshotBytes), Room: n.disk.Room,
 		Logger: n.log, Fatal: n.fail,
 	})
 	if err != nil {
@@ -182,6 +196,13 @@ func prizeIDs(m *machine.Slice) func(allocator.PrizeNo) (string, bool) {
 	return func(no allocator.PrizeNo) (id string, ok bool) {
 		m.Read(func(s *allocator.Slice) { id, ok = s.PrizeID(no) })
 		return id, ok
+	}
+}
+
+func sunk(m *machine.Slice) func() uint64 {
+	return func() (seq uint64) {
+		m.Read(func(s *allocator.Slice) { seq = s.Sunk() })
+		return seq
 	}
 }
 

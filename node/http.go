@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"tombola/httpapi"
 	"tombola/node/config"
@@ -26,6 +27,7 @@ func (n *Node) listenHTTP(context.Context) error {
 	n.http, err = httpapi.New(httpapi.Config{
 		Backend: n.backend, Logger: n.log, Metrics: n.metrics, WriteMetrics: n.writeMetrics,
 		Tokens: tokens(n.secrets), SeparateAdmin: n.cfg.Listen.AdminHTTP != "", TLS: tlsConfig,
+		Limits: httpapi.Limits{Connections: connections(descriptors())},
 	})
 	if err != nil {
 		return fmt.Errorf("node: %w", err)
@@ -37,6 +39,29 @@ func (n *Node) listenHTTP(context.Context) error {
 		return n.serve(n.cfg.Listen.AdminHTTP, n.http.ServeAdmin)
 	}
 	return nil
+}
+
+const (
+	maxConnections = 65536
+	// keptDescriptors are for everything but clients: logs, outboxes, peers, the
+	// sink, gossip, operators.
+	keptDescriptors = 2048
+)
+
+// connections returns how many clients may be connected at once to a process
+// that may have so many files open: where descriptors are few, half of them.
+func connections(descriptors uint64) int {
+	return int(min(max(descriptors/2, descriptors-min(descriptors, keptDescriptors)), maxConnections))
+}
+
+// descriptors returns how many files the process may have open. Go has raised
+// that to what the system lets it.
+func descriptors() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024
+	}
+	return limit.Cur
 }
 
 func (n *Node) serve(addr string, serve func(net.Listener) error) error {

@@ -20,6 +20,7 @@ import (
 	"tombola/node/ask"
 	"tombola/node/backend"
 	"tombola/node/calendar"
+	"tombola/node/clockguard"
 	"tombola/node/config"
 	"tombola/node/diskroom"
 	"tombola/node/drain"
@@ -38,16 +39,19 @@ type Node struct {
 	cfg     config.Config
 	secrets config.Secrets
 	log     *slog.Logger
-	clock   func() time.Time
+	clock   *clockguard.Clock
 	ctx     context.Context // ends when the node's own loops should
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
 	failed  chan error    // what makes going on impossible
 	opened  chan struct{} // closed once all groups are open
 
+	handedOver bool // leadership is to be given away before the node closes
+
 	lock    *dirLock
 	disk    *diskroom.Watch
 	fitness *fitness.Fitness
+	guard   *clockguard.Guard
 	metrics *metrics.Set
 	http    *httpapi.Server
 	certs   *httpapi.Certificates
@@ -80,7 +84,7 @@ type Node struct {
 // groups, whose loops wait until all are open.
 func Open(ctx context.Context, cfg config.Config, secrets config.Secrets, logger *slog.Logger) (*Node, error) {
 	n := &Node{
-		cfg: cfg, secrets: secrets, log: logger.With("node", cfg.NodeID), clock: time.Now,
+		cfg: cfg, secrets: secrets, log: logger.With("node", cfg.NodeID), clock: clockguard.NewClock(),
 		failed: make(chan error, 1), opened: make(chan struct{}),
 		metrics: metrics.NewSet(), backend: backend.New(),
 		catalog: route.NewCatalog(), dates: calendar.New(), groups: newLeaders(),
@@ -88,7 +92,7 @@ func Open(ctx context.Context, cfg config.Config, secrets config.Secrets, logger
 	}
 	n.post = post{n}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	for _, start := range []func(context.Context) error{n.lockData, n.listenHTTP, n.findPeers} {
+	for _, start := range []func(context.Context) error{n.setClock, n.lockData, n.listenHTTP, n.findPeers} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(err, n.Close(context.Background()))
 		}
@@ -148,7 +152,7 @@ func (n *Node) join(ctx context.Context) (err error) {
 		return fmt.Errorf("node: %w", err)
 	}
 	n.log.Info("member of the cluster", "cluster", n.cluster.ID.String(), "server", n.members.ServerID(), "slices", n.cluster.Slices)
-	for _, start := range []func(context.Context) error{n.openSink, n.listenCluster, n.openAll} {
+	for _, start := range []func(context.Context) error{n.openSink, n.listenCluster, n.guardClock, n.openAll} {
 		if err := start(ctx); err != nil {
 			return err
 		}
@@ -217,16 +221,21 @@ func (n *Node) openAll(context.Context) error {
 		leader, _ := n.groups.Leader(group)
 		return leader, nil
 	})
+	ask.Handle(asker, askClock, func(context.Context, uint16, struct{}) (allocator.Micros, error) {
+		return allocator.MicrosOf(n.clock.Wall()), nil
+	})
+	n.servePeers(asker)
 	n.backend.Open(&backend.Parts{
 		Members: n.members, Cluster: n.cluster, Slices: n.slices, Bank: n.bank, Router: n.router, Catalog: n.catalog,
 		Ask: asker, Groups: n.groups, Sink: n.sink, SharedSink: n.sharedSink(),
-		Fitness: n.fitness, Disk: n.disk, Dates: n.dates, Clock: n.clock, Version: Version(), Logger: n.log,
+		Fitness: n.fitness, Disk: n.disk, Dates: n.dates, Clock: n.clock.Wall, Version: Version(), Logger: n.log,
 	})
 	n.server.HandlePosts(n.post.deliver)
 	n.mux.Handle(mux.KindDraws, func(c net.Conn, p mux.Peer) { n.server.ServeDraws(c, p.Server) })
 	n.mux.Handle(mux.KindCalls, func(c net.Conn, p mux.Peer) { n.server.ServeCalls(c, p.Server) })
 	close(n.opened)
 	placement := membership.Placement(n.cluster.FounderIDs(), n.cluster.Slices)
+	n.loops.Go(func() { n.guard.Run(n.ctx) })
 	n.loops.Go(func() { n.router.Run(n.ctx) })
 	n.loops.Go(func() { n.groups.follow(n.ctx, placement, n.caller) })
 	n.loops.Go(func() { n.trim(n.ctx) })

@@ -298,7 +298,8 @@ func TestANodeThatFindsNoClusterCanBeClosed(t *testing.T) {
 	if a := draw(t, n, "ada", ""); a.Code != "not_ready" {
 		t.Fatalf("draw: %+v", a)
 	}
-	n.Drain(t.Context())
+	n.HandOver(t.Context())
+	n.Drain()
 	end(t, n)
 }
 
@@ -310,7 +311,8 @@ func TestANodeCanBeStoppedAtAnyMomentOfItsStart(t *testing.T) {
 		case <-n.opened:
 		case <-time.After(time.Duration(i) * 10 * time.Millisecond):
 		}
-		n.Drain(t.Context())
+		n.HandOver(t.Context())
+		n.Drain()
 		end(t, n)
 	}
 	n := start(t, cfg)

@@ -39,10 +39,17 @@ func (n *Node) trimOutbox(s *backend.Slice) {
 	if !n.sharedSink() {
 		return
 	}
-	old, err := s.Outbox.OlderThan(n.clock().Add(-n.cfg.Timing.Retain))
+	now, ok := n.guard.Now()
+	if !ok {
+		return
+	}
+	old, err := s.Outbox.OlderThan(now.Add(-n.cfg.Timing.Retain))
 	if err == nil {
 		var sunk uint64
 		s.Machine.Read(func(m *allocator.Slice) { sunk = m.Sunk() })
+		if s.Engine.Leading() { // a sink that went back is sent again what it lost
+			sunk = min(sunk, s.Drain.Status().Seq)
+		}
 		err = s.Outbox.Trim(min(old, sunk+1))
 	}
 	if err != nil {

@@ -34,6 +34,10 @@ type dialect struct {
 	passing func(error) bool
 	// duplicate tells violations of a primary key.
 	duplicate func(error) bool
+	// missing tells that a table does not exist.
+	missing func(error) bool
+	// readOnly tells that the server takes no writes.
+	readOnly func(error) bool
 }
 
 // migrate brings the schema up to this binary's version. A schema that a newer

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrForeignCluster is returned by Open where the database belongs to another
-// cluster. Nothing was changed in it.
+// ErrForeignCluster is returned by Open, Checkpoint and Write where the database
+// belongs to another cluster. Nothing was changed in it.
 var ErrForeignCluster = errors.New("the database belongs to another cluster")
 
 // ErrFenced is wrapped by FencedError.

@@ -16,7 +16,9 @@ import (
 	"tombola/persist"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("tombola/internal/testcluster.runSpawner"))
+}
 
 // database is a fresh, empty database of one kind.
 type database struct {

@@ -16,7 +16,7 @@ const (
 	dialTimeout = 5 * time.Second
 	// replyTimeout bounds the wait for a statement of a batch. It is above
 	// lockWait, so that a blocked statement fails by the server's own word.
-	replyTimeout = 30 * time.Second
+	replyTimeout = 15 * time.Second
 	lockWait     = 10 * time.Second
 
 	// writeConns is above the number of streams that one server usually writes.
@@ -39,6 +39,10 @@ const (
 	mysqlLockWait      = 1205
 	mysqlDeadlock      = 1213
 	mysqlRecordChanged = 1020 // MariaDB's word for a conflict under snapshot isolation
+	mysqlNoSuchTable   = 1146
+	mysqlReadOnly      = 1290 // --read-only, or another option that forbids it
+	mysqlReadOnlyTx    = 1792
+	mysqlReadOnlyMode  = 1836
 )
 
 func openMySQL(ctx context.Context, cfg Config) (*Store, error) {
@@ -56,25 +60,30 @@ func openMySQL(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dialect: mysqlDialect(), log: cfg.Logger, write: writer, read: reader}
-	if err := s.prepareMySQL(ctx, writeCfg.DBName, cfg.ClusterID); err != nil {
+	s := &Store{dialect: mysqlDialect(), log: cfg.Logger, cluster: cfg.ClusterID, write: writer, read: reader}
+	s.again = func(ctx context.Context) error { return s.lockAndPrepare(ctx, writeCfg.DBName) }
+	if err := s.prepareMySQL(ctx, writeCfg.DBName); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Store) prepareMySQL(ctx context.Context, schema, cluster string) error {
+func (s *Store) prepareMySQL(ctx context.Context, schema string) error {
 	packet := 0
 	if err := s.read.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&packet); err != nil {
 		return fmt.Errorf("ask for max_allowed_packet: %w", err)
 	}
 	s.dialect.statementBytes = min(maxStatement, packet) * 15 / 16
+	return s.lockAndPrepare(ctx, schema)
+}
+
+func (s *Store) lockAndPrepare(ctx context.Context, schema string) error {
 	unlock, err := mysqlLock(ctx, s.read, schema)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return s.prepare(ctx, s.read, cluster)
+	return s.prepare(ctx, s.read, s.cluster)
 }
 
 // mysqlConfig reads the DSN and sets what the writer depends on.
@@ -92,7 +101,7 @@ func mysqlConfig(dsn string, log *slog.Logger) (*mysql.Config, error) {
 	cfg.MultiStatements = false
 	cfg.AllowAllFiles = false
 	cfg.ClientFoundRows = true // rows affected are rows matched, as in SQLite
-	cfg.RejectReadOnly = true  // leave a server that a failover made a replica
+	cfg.RejectReadOnly = false // see Store.leave
 	cfg.ColumnsWithAlias = false
 	cfg.MaxAllowedPacket = 0 // ask the server
 	cfg.Logger = driverLog{log}
@@ -145,6 +154,10 @@ func mysqlDialect() dialect {
 			return mysqlErrorIs(err, mysqlDeadlock, mysqlLockWait, mysqlRecordChanged)
 		},
 		duplicate: func(err error) bool { return mysqlErrorIs(err, mysqlDuplicate) },
+		missing:   func(err error) bool { return mysqlErrorIs(err, mysqlNoSuchTable) },
+		readOnly: func(err error) bool {
+			return mysqlErrorIs(err, mysqlReadOnly, mysqlReadOnlyTx, mysqlReadOnlyMode)
+		},
 	}
 }
 
@@ -180,7 +193,9 @@ func mysqlLock(ctx context.Context, db *sql.DB, schema string) (unlock func(), e
 	}
 	return func() {
 		// Where this fails the connection is broken, and the lock free.
-		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(?)", name)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dialTimeout)
+		defer cancel()
+		_, _ = conn.ExecContext(ctx, "DO RELEASE_LOCK(?)", name)
 		_ = conn.Close()
 	}, nil
 }

@@ -28,31 +28,6 @@ type Counts struct {
 	Voided int64
 }
 
-// Checkpoint returns the sequence of the stream's last event in the sink, 0
-// where there is none. It makes the stream's checkpoint row where missing.
-func (s *Store) Checkpoint(ctx context.Context, stream uint16) (uint64, error) {
-	last, err := checkpoint(ctx, s.read, stream)
-	if errors.Is(err, sql.ErrNoRows) {
-		if err := s.dialect.redo(ctx, s.log, func() error { return s.createCheckpoint(ctx, stream) }); err != nil {
-			return 0, fmt.Errorf("persist: checkpoint of stream %d: %w", stream, err)
-		}
-		last, err = checkpoint(ctx, s.read, stream)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("persist: checkpoint of stream %d: %w", stream, err)
-	}
-	return last, nil
-}
-
-// createCheckpoint makes a stream's row at 0, unless somebody was faster.
-func (s *Store) createCheckpoint(ctx context.Context, stream uint16) error {
-	_, err := s.write.ExecContext(ctx, "INSERT INTO sink_checkpoint (stream, last_seq) VALUES (?, 0)", stream)
-	if err != nil && !s.dialect.duplicate(err) {
-		return fmt.Errorf("create checkpoint: %w", err)
-	}
-	return nil
-}
-
 // querier is a pool or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

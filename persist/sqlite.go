@@ -46,7 +46,7 @@ func openSQLite(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	s := &Store{dialect: sqliteDialect(), log: cfg.Logger, write: writer, read: reader}
+	s := &Store{dialect: sqliteDialect(), log: cfg.Logger, cluster: cfg.ClusterID, write: writer, read: reader}
 	if err := s.prepare(ctx, s.write, cfg.ClusterID); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -126,6 +126,8 @@ func sqliteDialect() dialect {
 		passing: func(err error) bool {
 			return sqliteErrorIs(err, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 		},
+		missing:  func(error) bool { return false },
+		readOnly: func(error) bool { return false },
 		duplicate: func(err error) bool {
 			var e *sqlite.Error
 			return errors.As(err, &e) && (e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY ||

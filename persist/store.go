@@ -37,6 +37,10 @@ type Config struct {
 type Store struct {
 	dialect dialect
 	log     *slog.Logger
+	cluster string
+	// again makes the tables of a schema that has lost them; nil where that
+	// can't be.
+	again func(ctx context.Context) error
 	// write has a time limit on each reply. read has none, since counting a
 	// long send log takes as long as it takes; there the context decides.
 	write, read *sql.DB
@@ -124,7 +128,7 @@ func claim(ctx context.Context, db *sql.DB, d dialect, cluster string) error {
 
 // checkOwner returns sql.ErrNoRows, wrapped, where nobody has claimed the
 // database yet.
-func checkOwner(ctx context.Context, db *sql.DB, cluster string) error {
+func checkOwner(ctx context.Context, db querier, cluster string) error {
 	var owner string
 	if err := db.QueryRowContext(ctx, "SELECT cluster_id FROM tombola_cluster").Scan(&owner); err != nil {
 		return fmt.Errorf("read tombola_cluster: %w", err)

@@ -50,7 +50,7 @@ func (s *Store) Write(ctx context.Context, stream uint16, after uint64, rows []R
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("persist: write stream %d after %d: %w", stream, after, err)
+		return fmt.Errorf("persist: write stream %d after %d: %w", stream, after, s.leave(err))
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (s *Store) writeOnce(ctx context.Context, b *batch) (err error) {
 	// After a commit it does nothing. Its error would say only that the
 	// connection is gone, and the transaction with it.
 	defer func() { _ = tx.Rollback() }()
-	w := writer{ctx: ctx, tx: tx, dialect: &s.dialect}
+	w := writer{ctx: ctx, tx: tx, dialect: &s.dialect, cluster: s.cluster}
 	for _, step := range []func(*batch) error{
 		w.advance, // first: it fences, and makes a rival wait here
 		w.insertGrants,
@@ -86,12 +86,16 @@ type writer struct {
 	ctx     context.Context
 	tx      *sql.Tx
 	dialect *dialect
+	cluster string
 }
 
+// advance moves the checkpoint where it is the batch's and the schema still this
+// cluster's: the schema behind a name can be replaced while nodes run.
 func (w *writer) advance(b *batch) error {
 	result, err := w.tx.ExecContext(w.ctx,
-		"UPDATE sink_checkpoint SET last_seq = ?, last_at = ? WHERE stream = ? AND last_seq = ?",
-		b.last, instantText(b.lastAt), b.stream, b.after)
+		"UPDATE sink_checkpoint SET last_seq = ?, last_at = ? WHERE stream = ? AND last_seq = ?"+
+			" AND EXISTS (SELECT 1 FROM tombola_cluster WHERE cluster_id = ?)",
+		b.last, instantText(b.lastAt), b.stream, b.after, w.dialect.text([]byte(w.cluster)))
 	if err != nil {
 		return fmt.Errorf("move checkpoint: %w", err)
 	}
@@ -101,6 +105,9 @@ func (w *writer) advance(b *batch) error {
 	}
 	if moved == 1 {
 		return nil
+	}
+	if err := checkOwner(w.ctx, w.tx, w.cluster); err != nil {
+		return err
 	}
 	var found uint64
 	err = w.tx.QueryRowContext(w.ctx, "SELECT last_seq FROM sink_checkpoint WHERE stream = ?", b.stream).Scan(&found)

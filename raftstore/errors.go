@@ -62,12 +62,20 @@ func (f *fault) fail(err error) {
 // arm starts to report; what was recorded before is reported now.
 func (f *fault) arm() {
 	f.mu.Lock()
+	unreported := !f.armed && f.err != nil
 	f.armed = true
 	err := f.err
 	f.mu.Unlock()
-	if err != nil {
+	if unreported {
 		f.report(err)
 	}
+}
+
+// hang records that something never returns and reports it at once: Open may
+// be what waits for it.
+func (f *fault) hang(err error) {
+	f.fail(err)
+	f.arm()
 }
 
 // cause returns what was recorded, or nil.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -16,7 +17,11 @@ type fsm struct {
 	pending   *pending
 	fault     *fault
 	closing   *atomic.Bool
-	unsnapped atomic.Int64 // bytes applied since the last snapshot
+	stall     watchdog // an entry's events are written to the disk
+	installs  *installs
+	started   atomic.Bool              // what is restored from now on came from a leader
+	unsnapped atomic.Int64             // bytes applied since the last snapshot
+	restored  func(took time.Duration) // told of each Restore
 }
 
 // Apply implements raft.FSM. The response is nil or an error.
@@ -34,7 +39,9 @@ func (f *fsm) Apply(entry *raft.Log) any {
 	if p != nil {
 		into = p.into
 	}
+	w := f.stall.begin("state machine: apply")
 	err := f.machine.Apply(entry.Data[EntryHeadroom:], into)
+	w.end()
 	if err != nil {
 		err = fmt.Errorf("apply entry %d: %w", entry.Index, err)
 		f.fault.fail(err)
@@ -67,12 +74,17 @@ func (f *fsm) Restore(r io.ReadCloser) error {
 	if err := f.fault.cause(); err != nil {
 		return err
 	}
+	start := time.Now()
 	if err := f.machine.Restore(r); err != nil {
 		err = fmt.Errorf("restore a snapshot: %w", err)
 		f.fault.fail(err)
 		return err
 	}
 	f.unsnapped.Store(0)
+	if f.started.Load() {
+		f.installs.happened("", time.Now())
+	}
+	f.restored(time.Since(start))
 	return nil
 }
 

@@ -1,9 +1,11 @@
 package raftstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -34,6 +36,7 @@ type Group struct {
 	fault    *fault
 	gate     *gate
 	balance  *balance
+	prompt   *prompt
 	end      *ending
 }
 
@@ -71,7 +74,11 @@ func open(opts Options) (*Group, error) {
 		end:     end,
 		streams: newStreams(opts.Layer, opts.Advertise),
 	}
-	g.fsm = &fsm{machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing}
+	stall := watchdog{limit: opts.DiskStall, fail: fault.hang}
+	g.fsm = &fsm{
+		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing,
+		stall: stall, installs: newInstalls(opts.Logger), restored: g.restored,
+	}
 	g.verifier = &verifier{check: g.verifyOnce}
 	g.lead = &leadership{
 		lead:    opts.Lead,
@@ -92,8 +99,12 @@ func open(opts Options) (*Group, error) {
 		transfer: g.Transfer,
 		logger:   opts.Logger,
 	}
+	g.prompt = &prompt{local: opts.Local, election: opts.Election}
+	for _, s := range opts.Bootstrap {
+		g.prompt.order = append(g.prompt.order, s.ID)
+	}
 	var err error
-	if g.store, err = openStore(opts.Dir, fault.fail); err != nil {
+	if g.store, err = openStore(opts.Dir, fault.fail, stall); err != nil {
 		return nil, err
 	}
 	if err := g.start(); err != nil {
@@ -107,9 +118,15 @@ func (g *Group) start() error {
 	if err := removeTorn(g.opts.Dir); err != nil {
 		return err
 	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
+	files, err := raft.NewFileSnapshotStoreWithLogger(g.opts.Dir, retainedSnapshots, g.end.log.Named("snapshot"))
 	if err != nil {
 		return fmt.Errorf("open snapshots: %w", err)
+	}
+	snaps := &keptSnapshots{
+		SnapshotStore: files, dir: filepath.Join(g.opts.Dir, "snapshots"), log: g.store, logger: g.opts.Logger,
+	}
+	if err := snaps.check(); err != nil {
+		return err
 	}
 	cache, err := raft.NewLogCache(cachedEntries, g.store)
 	if err != nil {
@@ -127,12 +144,14 @@ func (g *Group) start() error {
 	}
 	if err != nil {
 		_ = g.trans.Close()
+		close(g.end.gone)
 		g.streams.wait()
-		if cause := g.fault.cause(); cause != nil {
-			return cause
-		}
-		return err
+		g.end.gates.Wait()
+		return cmp.Or(g.fault.cause(), snaps.lost(), err)
 	}
+	g.fsm.started.Store(true)
+	snaps.started.Store(true)
+	g.prompt.raft.Store(g.raft)
 	g.runLoops()
 	g.fault.arm()
 	return nil
@@ -150,18 +169,25 @@ func (g *Group) newTransport() *transport {
 			local: g.opts.Local, advertise: g.opts.Advertise, resolve: g.opts.Resolve,
 		}
 	}
-	return &transport{
+	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(conf),
 		peers:            newPeers(),
+		prompt:           g.prompt,
 		patience:         g.opts.Election / 2,
+		sent:             newInstalls(g.opts.Logger),
 	}
+	if g.opts.Room != nil {
+		t.room = newRoomGate(g.opts.Room, g.end.gone, g.opts.Logger)
+		g.end.gates.Go(func() { t.room.run(t.NetworkTransport.Consumer()) })
+	}
+	return t
 }
 
 func (g *Group) config() *raft.Config {
 	conf := raft.DefaultConfig()
 	conf.LocalID = raft.ServerID(g.opts.Local)
-	conf.HeartbeatTimeout = g.opts.Election
-	conf.ElectionTimeout = g.opts.Election
+	conf.HeartbeatTimeout = heartbeatTimeout(g.opts.Election)
+	conf.ElectionTimeout = conf.HeartbeatTimeout
 	conf.LeaderLeaseTimeout = g.opts.Election
 	conf.MaxAppendEntries = maxTogether
 	conf.TrailingLogs = trailingEntries
@@ -188,6 +214,7 @@ func (g *Group) runLoops() {
 	g.end.loops.Go(func() { g.lead.watch(g.end.notices, g.end.stop) })
 	g.end.loops.Go(func() { snapshots.run(g.end.stop) })
 	g.end.loops.Go(func() { g.balance.run(g.end.stop) })
+	g.end.loops.Go(func() { g.prompt.run(g.end.stop) })
 }
 
 // enqueueTime is how long an entry may wait for the leader to take it.

@@ -53,7 +53,7 @@ func awayMessage(msg string) bool {
 		"failed to decode incoming command", "failed to flush response",
 		"failed to install snapshot", "failed to send snapshot to",
 		"Election timeout reached", "rejecting vote request", "rejecting pre-vote request",
-		"appendEntries rejected, sending older logs", "failed to get previous log",
+		"appendEntries rejected, sending older logs", "failed to get previous log", "failed to get log",
 		"not part of stable configuration", "no known peers",
 	} {
 		if strings.HasPrefix(msg, prefix) {

@@ -69,8 +69,9 @@ type Options struct {
 	Lead func(ctx context.Context, term uint64)
 
 	// Bootstrap lists the first members of a new group, the same on each of
-	// them. It is ignored once the group has a log or a snapshot here. Empty:
-	// wait to be added by a leader.
+	// them. Once the group has a log or a snapshot here, only their order
+	// counts: when a leader dies, the first of the others is the first to ask
+	// for votes. Empty: wait to be added by a leader.
 	Bootstrap []Server
 
 	// Eligible reports whether a server may be given the leadership; nil: all
@@ -86,6 +87,16 @@ type Options struct {
 	// DefaultSnapshotBytes and DefaultSnapshotEvery.
 	SnapshotBytes int64
 	SnapshotEvery time.Duration
+
+	// DiskStall is how long a write to the log, or the Machine's of an entry,
+	// may take before it is fatal: a disk that hangs gives no error. 0: any time.
+	DiskStall time.Duration
+
+	// Room, if not nil, reports whether there is room on the disk for what a
+	// leader sends. While there is none, entries and snapshots are refused
+	// before they touch the disk, and this server is a follower that falls
+	// behind. It is called for every message with entries, so it must be quick.
+	Room func() bool
 
 	Logger *slog.Logger
 
@@ -120,6 +131,8 @@ func (o Options) check() error {
 		return errors.New("layer, machine, logger and fatal are all needed")
 	case o.Election < 10*time.Millisecond:
 		return errors.New("election timeout under 10ms")
+	case o.DiskStall < 0:
+		return errors.New("negative disk stall timeout")
 	case o.SnapshotBytes < 0 || o.SnapshotEvery < 0:
 		return errors.New("negative snapshot trigger")
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,50 +19,42 @@ import (
 )
 
 func TestVerificationsShareARoundThatStartsAfterThem(t *testing.T) {
-	started, finish := make(chan int), make(chan error)
-	rounds := 0
-	v := &verifier{check: func() error {
-		rounds++
-		started <- rounds
-		return <-finish
-	}}
-	results := make(chan error, 100)
-	ask := func() { results <- v.verify(context.Background()) }
+	synctest.Test(t, func(t *testing.T) {
+		started, finish := make(chan int), make(chan error)
+		rounds := 0
+		v := &verifier{check: func() error {
+			rounds++
+			started <- rounds
+			return <-finish
+		}}
+		results := make(chan error, 100)
+		ask := func() { results <- v.verify(context.Background()) }
 
-	go ask()
-	<-started // round 1 is under way
-	for range 50 {
 		go ask()
-	}
-	eventually(t, "the late ones wait for the next round", func() bool {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		return v.next != nil
-	})
-	finish <- nil
-	if err := <-results; err != nil {
-		t.Fatal(err)
-	}
-	if n := <-started; n != 2 {
-		t.Fatalf("round %d", n)
-	}
-	// Whoever was late for round 1 shares round 2, or 3 if late for that too.
-	refused := errors.New("refused")
-	go func() {
-		for range started {
-			finish <- refused
+		<-started // round 1 is under way
+		for range 50 {
+			go ask()
 		}
-	}()
-	finish <- refused
-	for range 50 {
-		if err := <-results; !errors.Is(err, refused) {
+		synctest.Wait() // all late ones wait for the next round
+		finish <- nil
+		if err := <-results; err != nil {
 			t.Fatal(err)
 		}
-	}
-	close(started)
-	if rounds > 10 {
-		t.Errorf("%d rounds for 51 callers", rounds)
-	}
+		if n := <-started; n != 2 {
+			t.Fatalf("round %d", n)
+		}
+		refused := errors.New("refused")
+		finish <- refused
+		for range 50 {
+			if err := <-results; !errors.Is(err, refused) {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if rounds != 2 {
+			t.Errorf("%d rounds for 51 callers", rounds)
+		}
+	})
 }
 
 func TestAVerificationEndsWithItsContext(t *testing.T) {
@@ -116,7 +109,7 @@ func TestAnInterruptedFirstStartIsFinished(t *testing.T) {
 	members := []Server{{"b", "b:1"}, {"a", "a:1"}, {"c", "c:1"}}
 	first := func(t *testing.T, term uint64, members []Server) raft.Log {
 		dir := filepath.Join(t.TempDir(), "group")
-		s, err := openStore(dir, func(err error) { t.Error(err) })
+		s, err := openStore(dir, func(err error) { t.Error(err) }, watchdog{})
 		if err != nil {
 			t.Fatal(err)
 		}

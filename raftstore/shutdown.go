@@ -21,6 +21,8 @@ type ending struct {
 	stop    chan struct{}  // closed to end the loops
 	down    chan struct{}  // closed once Raft answers nothing any more
 	loops   sync.WaitGroup // of Group's own goroutines
+	gone    chan struct{}  // closed once the transport is
+	gates   sync.WaitGroup // of what is in front of the transport
 	log     *hcLogger
 	notices chan bool // from Raft, of leadership won and lost
 }
@@ -29,6 +31,7 @@ func newEnding(log *hcLogger) *ending {
 	return &ending{
 		stop:    make(chan struct{}),
 		down:    make(chan struct{}),
+		gone:    make(chan struct{}),
 		notices: make(chan bool), // unbuffered: see leadership
 		log:     log,
 	}
@@ -62,10 +65,12 @@ func (g *Group) shutdown(ctx context.Context) error {
 	g.end.log.quiet()
 	stopping := g.raft.Shutdown()
 	_ = g.trans.Close()
+	close(g.end.gone)
 	stopped := make(chan struct{})
 	go func() {
 		_ = stopping.Error()
 		g.streams.wait()
+		g.end.gates.Wait()
 		close(stopped)
 	}()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)

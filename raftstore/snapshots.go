@@ -78,3 +78,13 @@ func (s *snapshotter) once(logged int64) bool {
 
 // Snapshot takes a snapshot now, whatever the triggers say.
 func (g *Group) Snapshot() error { return g.await(g.raft.Snapshot()) }
+
+// restored says where the state came from: this server's disk, when it starts,
+// or the leader, whose log no longer has what this server lacks.
+func (g *Group) restored(took time.Duration) {
+	from := "disk"
+	if g.prompt.raft.Load() != nil {
+		from = "leader"
+	}
+	g.opts.Logger.Info("snapshot restored", "from", from, "took", took)
+}

@@ -20,6 +20,8 @@ type Status struct {
 	BytesLogged   int64  // entries appended to the log since the process started
 	BytesPending  int64  // entries applied since the last snapshot
 	LastContact   time.Time
+	Installs      uint64 // snapshots that leaders had this server install since the process started
+	Sent          uint64 // snapshots that peers were sent and have installed since then
 	Peers         []PeerStatus
 }
 
@@ -50,6 +52,8 @@ func (g *Group) Status() Status {
 		BytesLogged:   g.store.appended.Load(),
 		BytesPending:  g.fsm.unsnapped.Load(),
 		LastContact:   g.raft.LastContact(),
+		Installs:      g.fsm.installs.total.Load(),
+		Sent:          g.trans.sent.total.Load(),
 		Peers:         g.peerStatus(),
 	}
 }

@@ -31,20 +31,33 @@ const (
 // with a log that it can't trust. Errors to read are reported too, but for a
 // missing entry, which is how Raft learns that a snapshot is needed.
 type store struct {
-	bolt     *raftboltdb.BoltStore
+	bolt     backing
 	fail     func(error)
+	stall    watchdog
 	appended atomic.Int64 // bytes of entries since the process started
+}
+
+// backing is the bbolt file.
+type backing interface {
+	raft.LogStore
+	raft.StableStore
+	Sync() error
+	Close() error
 }
 
 // openStore opens or creates the file and returns once it would survive a
 // crash.
-func openStore(dir string, fail func(error)) (*store, error) {
+func openStore(dir string, fail func(error), stall watchdog) (*store, error) {
 	touched, err := makeDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("create directory: %w", err)
 	}
+	path := filepath.Join(dir, logFile)
+	if err := checkFile(path); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path: filepath.Join(dir, logFile),
+		Path: path,
 		BoltOptions: &bbolt.Options{
 			Timeout: lockTime,
 			// The list of free pages is rebuilt at start instead of being
@@ -55,9 +68,9 @@ func openStore(dir string, fail func(error)) (*store, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open log: %w", err)
+		return nil, fmt.Errorf("open log: %s: %w", path, err)
 	}
-	s := &store{bolt: bolt, fail: fail}
+	s := &store{bolt: bolt, fail: fail, stall: stall}
 	if err := s.settle(touched); err != nil {
 		return nil, errors.Join(err, bolt.Close())
 	}
@@ -121,6 +134,14 @@ func (s *store) close() error {
 	return nil
 }
 
+// write does what waits for the disk, watched.
+func (s *store) write(what string, do func() error) error {
+	w := s.stall.begin("log store: " + what)
+	err := do()
+	w.end()
+	return s.check(what, err)
+}
+
 func (s *store) check(what string, err error) error {
 	if err != nil {
 		s.fail(fmt.Errorf("log store: %s: %w", what, err))
@@ -154,7 +175,7 @@ func (s *store) StoreLog(entry *raft.Log) error { return s.StoreLogs([]*raft.Log
 
 // StoreLogs implements raft.LogStore.
 func (s *store) StoreLogs(entries []*raft.Log) error {
-	if err := s.check("append", s.bolt.StoreLogs(entries)); err != nil {
+	if err := s.write("append", func() error { return s.bolt.StoreLogs(entries) }); err != nil {
 		return err
 	}
 	for _, e := range entries {
@@ -165,11 +186,13 @@ func (s *store) StoreLogs(entries []*raft.Log) error {
 
 // DeleteRange implements raft.LogStore.
 func (s *store) DeleteRange(first, last uint64) error {
-	return s.check("delete", s.bolt.DeleteRange(first, last))
+	return s.write("delete", func() error { return s.bolt.DeleteRange(first, last) })
 }
 
 // Set implements raft.StableStore.
-func (s *store) Set(key, value []byte) error { return s.check("set", s.bolt.Set(key, value)) }
+func (s *store) Set(key, value []byte) error {
+	return s.write("set", func() error { return s.bolt.Set(key, value) })
+}
 
 // Get implements raft.StableStore.
 func (s *store) Get(key []byte) ([]byte, error) {
@@ -179,7 +202,7 @@ func (s *store) Get(key []byte) ([]byte, error) {
 
 // SetUint64 implements raft.StableStore.
 func (s *store) SetUint64(key []byte, value uint64) error {
-	return s.check("set", s.bolt.SetUint64(key, value))
+	return s.write("set", func() error { return s.bolt.SetUint64(key, value) })
 }
 
 // GetUint64 implements raft.StableStore.

@@ -41,11 +41,14 @@ func (g *Group) Transfer(server string) error {
 	return g.transfer(to)
 }
 
-// ready returns the peer if it has answered lately and is up to date.
+// ready returns the peer if it has answered lately, is up to date and is being
+// sent what it lacks. One that has just come back answers heartbeats up to ten
+// seconds before that: a transfer to it would time out, and the next one after
+// that never end.
 func (g *Group) ready(server string) (Server, bool) {
 	for _, p := range g.peerStatus() {
 		if p.ID == server {
-			alive := p.Voter && time.Since(p.LastContact) < g.opts.Election
+			alive := p.Voter && time.Since(p.LastContact) < g.opts.Election && g.trans.peers.get(server).missed == 0
 			return p.Server, alive && p.LastIndex+successorLag >= g.raft.LastIndex()
 		}
 	}
@@ -121,16 +124,21 @@ func (g *Group) eligible(server string) bool {
 }
 
 // successor returns the peer with the longest log among those that answered
-// lately, ready or not, and that may be chosen.
+// lately, ready or not, and that may be chosen; one that is sent entries goes
+// before one that is not yet.
 func (g *Group) successor(may func(server string) bool) (Server, bool) {
-	var best Server
-	var most uint64
+	var best PeerStatus
+	missed := 0 // by best
 	for _, p := range g.peerStatus() {
-		if p.Voter && time.Since(p.LastContact) < g.opts.Election && may(p.ID) && (best.ID == "" || p.LastIndex > most) {
-			best, most = p.Server, p.LastIndex
+		if !p.Voter || time.Since(p.LastContact) >= g.opts.Election || !may(p.ID) {
+			continue
+		}
+		misses := min(g.trans.peers.get(p.ID).missed, 1)
+		if best.ID == "" || misses < missed || misses == missed && p.LastIndex > best.LastIndex {
+			best, missed = p, misses
 		}
 	}
-	return best, best.ID != ""
+	return best.Server, best.ID != ""
 }
 
 // wedge notices a leadership transfer that never ends: Raft then rejects every

@@ -22,13 +22,24 @@ const (
 type transport struct {
 	*raft.NetworkTransport
 	peers    *peers
+	prompt   *prompt
 	patience time.Duration // for a peer to take over
+	sent     *installs     // snapshots that peers were sent
+	room     *roomGate     // nil: everything is let in
 }
 
 var (
 	errTakeover = errors.New("raftstore: the peer did not answer the request to take over")
 	errNoRoute  = errors.New("raftstore: no address is known")
 )
+
+// Consumer implements raft.Transport.
+func (t *transport) Consumer() <-chan raft.RPC {
+	if t.room != nil {
+		return t.room.out
+	}
+	return t.NetworkTransport.Consumer()
+}
 
 // AppendEntries implements raft.Transport.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
@@ -37,7 +48,15 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
 	if err == nil && resp.Term <= args.Term {
 		t.peers.heard(string(id), resp.LastLog, time.Now())
 	}
+	if !heartbeat(args) {
+		t.peers.replicated(string(id), err == nil)
+	}
 	return err
+}
+
+// heartbeat reports whether a message is no more than that.
+func heartbeat(args *raft.AppendEntriesRequest) bool {
+	return args.PrevLogEntry == 0 && args.PrevLogTerm == 0 && args.LeaderCommitIndex == 0 && len(args.Entries) == 0
 }
 
 // TimeoutNow implements raft.Transport. While it lasts the leader accepts
@@ -93,6 +112,9 @@ type peers struct {
 type contact struct {
 	at   time.Time
 	last uint64 // last log index
+	// missed is how often in a row it could not be sent what it lacks. Raft
+	// then rests, up to ten seconds, whatever its heartbeats say meanwhile.
+	missed int
 }
 
 func newPeers() *peers { return &peers{all: make(map[string]contact)} }
@@ -100,7 +122,19 @@ func newPeers() *peers { return &peers{all: make(map[string]contact)} }
 func (p *peers) heard(id string, last uint64, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all[id] = contact{at: at, last: last}
+	c := p.all[id]
+	c.at, c.last = at, last
+	p.all[id] = c
+}
+
+func (p *peers) replicated(id string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.all[id]
+	if c.missed++; ok {
+		c.missed = 0
+	}
+	p.all[id] = c
 }
 
 func (p *peers) get(id string) contact {

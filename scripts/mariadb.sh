@@ -6,6 +6,7 @@
 #   mariadb.sh stop DIR          stop that server; its data stays in DIR
 #   mariadb.sh run DIR [PORT]    start a server in a new DIR, print "ready", serve until standard
 #                                input closes, then kill it and remove DIR
+#   mariadb.sh exec DIR [PORT]   create DIR where missing and become the server in it, in the foreground
 #   mariadb.sh dsn DIR           print the DSN of the server in DIR
 #
 # The server listens on 127.0.0.1:PORT (default 3307) and on DIR/mariadb.sock, with user and
@@ -71,18 +72,34 @@ create() {
 		fail "mariadb-install-db failed: $(tail -n 5 "$dir/install.log")"
 }
 
+# options DIR PORT prints the server's, none of which may hold a space.
+options() {
+	case $1 in *[[:space:]]*) fail "no spaces in $1, please" ;; esac
+	echo --no-defaults $(as_root) --datadir="$1/data" --init-file="$1/init.sql" \
+		--socket="$1/mariadb.sock" --pid-file="$1/mariadb.pid" --log-error="$1/mariadb.log" \
+		--bind-address=127.0.0.1 --port="$2" --skip-name-resolve --max-connections=300 \
+		--innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=64M \
+		--innodb-log-file-size=32M
+}
+
 # launch DIR PORT PREFIX... starts the server in the background, as pid $server.
 launch() {
 	local dir=$1 port=$2
 	shift 2
-	# shellcheck disable=SC2046 # as_root prints one word or nothing
-	"$@" mariadbd --no-defaults $(as_root) --datadir="$dir/data" --init-file="$dir/init.sql" \
-		--socket="$dir/mariadb.sock" --pid-file="$dir/mariadb.pid" --log-error="$dir/mariadb.log" \
-		--bind-address=127.0.0.1 --port="$port" --skip-name-resolve --max-connections=300 \
-		--innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=64M \
-		--innodb-log-file-size=32M </dev/null >>"$dir/mariadb.log" 2>&1 &
+	# shellcheck disable=SC2046 # options are words without spaces
+	"$@" mariadbd $(options "$dir" "$port") </dev/null >>"$dir/mariadb.log" 2>&1 &
 	server=$!
 	echo "$port" >"$dir/port"
+}
+
+# become DIR PORT is the server, until it ends.
+become() {
+	local dir=$1 port=$2
+	require_server
+	create "$dir"
+	echo "$port" >"$dir/port"
+	# shellcheck disable=SC2046 # options are words without spaces
+	exec mariadbd $(options "$dir" "$port") </dev/null >>"$dir/mariadb.log" 2>&1
 }
 
 answers() {
@@ -173,6 +190,11 @@ start | run)
 	[ $# = 1 ] || [ $# = 2 ] || usage
 	mkdir -p "$1"
 	"$command" "$(cd "$1" && pwd)" "${2:-3307}"
+	;;
+exec)
+	[ $# = 1 ] || [ $# = 2 ] || usage
+	mkdir -p "$1"
+	become "$(cd "$1" && pwd)" "${2:-3307}"
 	;;
 stop | dsn)
 	[ $# = 1 ] || usage

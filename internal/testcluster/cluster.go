@@ -24,6 +24,8 @@ type Options struct {
 	MySQL    string        // DSN; where empty, the nodes share a SQLite file
 	Election time.Duration // --election-timeout where not 0
 	Args     []string      // further flags of every node
+	Clocks   bool          // whether nodes' clocks can be set wrong (Node.SetClock)
+	Clock    time.Duration // how wrong they are at first
 	Env      []string      // further variables of every node
 	Conns    int           // connections that clients keep open to a node; default 256
 }
@@ -109,6 +111,13 @@ func Launch(o Options) (*Cluster, error) {
 		}
 		if o.Election != 0 {
 			n.args = append(n.args, "--election-timeout", o.Election.String())
+		}
+		if o.Clocks {
+			n.clock = filepath.Join(o.Dir, id+".clock")
+			n.args = append(n.args, "--chaos-clock-file", n.clock)
+			if err := n.SetClock(o.Clock); err != nil {
+				return nil, err
+			}
 		}
 		n.args = append(n.args, o.Args...)
 		c.Nodes = append(c.Nodes, n)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Node is one server of a Cluster: a process of its own, which can be stopped
@@ -21,6 +22,7 @@ type Node struct {
 
 	args    []string
 	env     []string
+	clock   string // the file that says how wrong its clock is
 	process *Process
 }
 
@@ -69,6 +71,20 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	if err := n.process.Wait(ctx); err != nil {
 		return fmt.Errorf("testcluster: stop %s: %w", n.ID, err)
+	}
+	return nil
+}
+
+// SetClock sets the node's clock wrong by so much from now on, if the cluster
+// has Options.Clocks.
+func (n *Node) SetClock(by time.Duration) error {
+	// By renaming, so that the node sees all of it or nothing.
+	next := n.clock + ".next"
+	if err := os.WriteFile(next, []byte(by.String()), 0o600); err != nil {
+		return fmt.Errorf("testcluster: %w", err)
+	}
+	if err := os.Rename(next, n.clock); err != nil {
+		return fmt.Errorf("testcluster: %w", err)
 	}
 	return nil
 }

@@ -41,14 +41,18 @@ func Spawn(cmd *exec.Cmd) (*Process, error) {
 // kernel sends the signal on a parent's death when the thread that forked ends.
 var theSpawner = sync.OnceValue(func() chan<- func() {
 	calls := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for call := range calls {
-			call()
-		}
-	}()
+	go runSpawner(calls)
 	return calls
 })
+
+// runSpawner lives as long as the process; tests that look for goroutines that
+// were left may leave it out by this name.
+func runSpawner(calls <-chan func()) {
+	runtime.LockOSThread()
+	for call := range calls {
+		call()
+	}
+}
 
 // PID returns the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }

@@ -11,6 +11,7 @@ import (
 	"tombola/allocator"
 	"tombola/httpapi/wire"
 	"tombola/node/ask"
+	"tombola/node/clockguard"
 	"tombola/node/diskroom"
 	"tombola/node/drain"
 	"tombola/node/draws"
@@ -30,6 +31,7 @@ type Slice struct {
 	Machine *machine.Slice
 	Outbox  *outbox.Outbox
 	Engine  *draws.Engine
+	Stamp   *clockguard.Stamp
 	Drain   *drain.Drain
 }
 
@@ -38,6 +40,7 @@ type Bank struct {
 	Group   *raftstore.Group
 	Machine *machine.Bank
 	Loop    *quota.Bank
+	Stamp   *clockguard.Stamp
 }
 
 // Parts is what a Backend is made of: a running node.

@@ -145,25 +145,25 @@ func (b *Backend) answerNode(ctx context.Context, _ uint16, _ struct{}) (nodeSta
 	p := b.parts
 	st := nodeStatus{Version: p.Version, Ready: b.Ready(ctx).Ready, Clock: allocator.MicrosOf(p.Clock()), Free: p.Disk.Free()}
 	if p.Bank != nil {
-		st.Groups = append(st.Groups, copyOf(0, p.Bank.Group, p.Clock()))
+		st.Groups = append(st.Groups, copyOf(0, p.Bank.Group))
 	}
 	for no := range p.Cluster.Slices {
 		s := p.Slices[allocator.SliceNo(no+1)]
 		if s == nil {
 			continue
 		}
-		g := copyOf(uint16(s.No), s.Group, p.Clock())
+		g := copyOf(uint16(s.No), s.Group)
 		g.Outbox = outboxOf(s, p.Clock())
 		st.Groups = append(st.Groups, g)
 	}
 	return st, nil
 }
 
-func copyOf(no uint16, g *raftstore.Group, now time.Time) groupStatus {
+func copyOf(no uint16, g *raftstore.Group) groupStatus {
 	s := g.Status()
 	out := groupStatus{Group: no, Leading: s.Leading, Term: s.Term, Committed: s.CommitIndex, Applied: s.AppliedIndex}
 	if !s.LastContact.IsZero() && !s.Leading { // a leader hears from no leader
-		out.ContactMS = new(now.Sub(s.LastContact).Milliseconds())
+		out.ContactMS = new(time.Since(s.LastContact).Milliseconds())
 	}
 	return out
 }
@@ -172,20 +172,42 @@ func copyOf(no uint16, g *raftstore.Group, now time.Time) groupStatus {
 func outboxOf(s *Slice, now time.Time) wire.Outbox {
 	status := s.Drain.Status()
 	out := wire.Outbox{LastSeq: s.Outbox.Last(), Bytes: s.Outbox.Size()}
-	s.Machine.Read(func(m *allocator.Slice) { out.SinkSeq = max(status.Seq, m.Sunk()) })
+	out.SinkSeq = status.Seq
+	if !s.Engine.Leading() { // a leader knows better: the sink may have gone back
+		s.Machine.Read(func(m *allocator.Slice) { out.SinkSeq = max(status.Seq, m.Sunk()) })
+	}
 	out.SinkSeq = min(out.SinkSeq, out.LastSeq)
 	out.Lag = out.LastSeq - out.SinkSeq
 	if status.Err != nil {
 		out.SinkError = status.Err.Error()
 	}
-	if out.Lag > 0 {
-		if payload, err := s.Outbox.Get(out.SinkSeq + 1); err == nil {
-			if e, err := allocator.DecodeEvent(payload); err == nil {
-				out.LagMS = max(0, now.Sub(e.At.Time()).Milliseconds())
-			}
-		}
-	}
+	out.LagMS = s.ageAfter(out.SinkSeq, now).Milliseconds()
 	return out
+}
+
+// SinkLag returns how old the oldest event is that the sink lacks, where this
+// server leads the slice; 0 where it lacks none.
+func (s *Slice) SinkLag(now time.Time) time.Duration {
+	if !s.Engine.Leading() {
+		return 0
+	}
+	return s.ageAfter(s.Drain.Status().Seq, now)
+}
+
+// ageAfter returns the age of the event after seq, 0 where there is none.
+func (s *Slice) ageAfter(seq uint64, now time.Time) time.Duration {
+	if seq >= s.Outbox.Last() {
+		return 0
+	}
+	payload, err := s.Outbox.Get(max(seq+1, s.Outbox.First()))
+	if err != nil {
+		return 0
+	}
+	e, err := allocator.DecodeEvent(payload)
+	if err != nil {
+		return 0
+	}
+	return max(0, now.Sub(e.At.Time()))
 }
 
 func state(m membership.Member) string {

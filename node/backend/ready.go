@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
 	"tombola/node/ask"
+	"tombola/node/clockguard"
 	"tombola/node/diskroom"
 	"tombola/node/fitness"
 )
@@ -46,7 +48,7 @@ func (b *Backend) Ready(context.Context) wire.Readiness {
 	r.Checks = append(r.Checks,
 		wire.Check{Name: "started", OK: true},
 		wire.Check{Name: "serving", OK: !draining},
-		check, sinkCheck(p))
+		check, sinkCheck(p), datedCheck(p))
 	for _, f := range p.Fitness.Findings() {
 		r.Checks = append(r.Checks, fitnessCheck(f))
 		if f.Problem != nil && r.Ready {
@@ -67,6 +69,31 @@ func fitnessCheck(f fitness.Finding) wire.Check {
 	return c
 }
 
+// datedCheck says whether what is led here can be dated: the last entry of a
+// group may be ahead of the time that the servers agree on. That is the same
+// whoever leads it, so it is detail.
+func datedCheck(p *Parts) wire.Check {
+	c := wire.Check{Name: "dated", OK: true}
+	var details []string
+	look := func(group uint16, leads bool, stamp *clockguard.Stamp) {
+		if problem := stamp.Problem(); leads && problem != nil {
+			c.OK = false
+			details = append(details, fmt.Sprintf("%s decides nothing: %v", ask.Name(group), problem))
+		}
+	}
+	if p.Bank != nil {
+		_, leads := p.Bank.Group.Leading()
+		look(0, leads, p.Bank.Stamp)
+	}
+	for no := range p.Cluster.Slices {
+		if s := p.Slices[allocator.SliceNo(no+1)]; s != nil {
+			look(uint16(s.No), s.Engine.Leading(), s.Stamp)
+		}
+	}
+	c.Detail = strings.Join(details, "; ")
+	return c
+}
+
 // sinkCheck says whether the slices led here reach the sink.
 func sinkCheck(p *Parts) wire.Check {
 	c := wire.Check{Name: "sink", OK: true}
@@ -83,7 +110,8 @@ func sinkCheck(p *Parts) wire.Check {
 		status := s.Drain.Status()
 		if status.Err != nil {
 			c.OK = false
-			details = append(details, fmt.Sprintf("slice %d is %d events behind: %v", s.No, s.Outbox.Last()-status.Seq, status.Err))
+			details = append(details, fmt.Sprintf("slice %d is %d events and %s behind: %v",
+				s.No, s.Outbox.Last()-status.Seq, s.SinkLag(p.Clock()).Round(time.Millisecond), status.Err))
 		}
 	}
 	c.Detail = strings.Join(details, "; ")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"tombola/node/config"
@@ -34,7 +35,40 @@ func (c *serveCmd) Run(ctx context.Context, a *App) error {
 	reload, stop := hangups()
 	defer stop()
 	cfg.Reload = reload
+	hasten, stop := secondSignal(ctx)
+	defer stop()
+	cfg.Hasten = hasten
 	return a.Serve(ctx, cfg, logger)
+}
+
+// secondSignal returns a channel that is closed when the program is asked to
+// stop once more after ctx has ended. A third signal ends it at once.
+func secondSignal(ctx context.Context) (<-chan struct{}, func()) {
+	signals, out, over := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	var done sync.WaitGroup
+	done.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-over:
+			return
+		}
+		// The signal that ended ctx comes here as well, if it was one.
+		for range 2 {
+			select {
+			case <-signals:
+			case <-over:
+				return
+			}
+		}
+		signal.Stop(signals)
+		close(out)
+	})
+	return out, func() {
+		signal.Stop(signals)
+		close(over)
+		done.Wait()
+	}
 }
 
 // hangups returns a channel that has a value after each SIGHUP; those that come

@@ -30,6 +30,8 @@ type Config struct {
 
 	DiskFloor Size `name:"disk-floor" help:"Below this much free space on --data's disk the node refuses draws and goes on draining; 0 never." default:"256MiB" env:"TOMBOLA_DISK_FLOOR" placeholder:"SIZE"`
 
+	SnapshotBytes Size `name:"snapshot-bytes" help:"So much log, and each group writes a snapshot and cuts its log." default:"64MiB" env:"TOMBOLA_SNAPSHOT_BYTES" placeholder:"SIZE"`
+
 	Listen    Listen    `embed:""`
 	Advertise Advertise `embed:"" prefix:"advertise-"`
 	Cluster   Cluster   `embed:""`
@@ -39,10 +41,15 @@ type Config struct {
 	Timing    Timing    `embed:""`
 	Log       Log       `embed:""`
 
+	ChaosClockFile string `name:"chaos-clock-file" help:"For tests of what a wrong clock does, never in production: a file whose text, such as +25h, is how wrong this node's clock is." env:"TOMBOLA_CHAOS_CLOCK_FILE" placeholder:"FILE" hidden:""`
+
 	// Reload receives one value for each request (SIGHUP) to read tokens and
 	// certificates again. Nil when there is no such request ever. It may drop
 	// requests that come while one is waiting to be received.
 	Reload <-chan struct{} `kong:"-"`
+	// Hasten is closed, or receives a value, when the node is asked once more
+	// to stop. Nil when it never is.
+	Hasten <-chan struct{} `kong:"-"`
 }
 
 // Listen holds the addresses (host:port) that a node listens on.
@@ -102,6 +109,7 @@ func (t TLS) Cluster() bool { return t.ClusterCA != "" }
 type Timing struct {
 	ElectionTimeout  time.Duration `name:"election-timeout" help:"How long a leader may be silent before another is elected." default:"500ms" env:"TOMBOLA_ELECTION_TIMEOUT"`
 	DiskStallTimeout time.Duration `name:"disk-stall-timeout" help:"A write to the log that takes longer ends the process, so that another node takes over; 0 never." default:"3s" env:"TOMBOLA_DISK_STALL_TIMEOUT"`
+	AcceptClockBack  time.Time     `name:"accept-clock-back" help:"Until this time (RFC 3339) decide even where the last entry is dated later than the clock says: the way out once a wrong time was written." env:"TOMBOLA_ACCEPT_CLOCK_BACK" placeholder:"TIME"`
 	Retain           time.Duration `name:"retain" help:"How long request ids and users' counts outlive a prize's end." default:"24h" env:"TOMBOLA_RETAIN"`
 }
 

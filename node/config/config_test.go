@@ -58,6 +58,7 @@ func TestDefaultsMakeAWorkingSingleNode(t *testing.T) {
 	want := `node-id: alpha
 data: /var/lib/tombola
 disk-floor: 256MiB
+snapshot-bytes: 64MiB
 http: 127.0.0.1:7070
 cluster: 127.0.0.1:7170
 gossip: 127.0.0.1:7270

@@ -26,6 +26,8 @@ func entries(c Config) []entry {
 		{"node-id", c.NodeID},
 		{"data", c.Data},
 		{"disk-floor", c.DiskFloor.String()},
+		{"snapshot-bytes", c.SnapshotBytes.String()},
+		{"chaos-clock-file", c.ChaosClockFile},
 		{"http", c.Listen.HTTP},
 		{"admin-http", c.Listen.AdminHTTP},
 		{"cluster", c.Listen.Cluster},
@@ -49,10 +51,19 @@ func entries(c Config) []entry {
 		{"gossip-key-file", c.TLS.GossipKeyFile},
 		{"election-timeout", duration(c.Timing.ElectionTimeout)},
 		{"disk-stall-timeout", duration(c.Timing.DiskStallTimeout)},
+		{"accept-clock-back", instant(c.Timing.AcceptClockBack)},
 		{"retain", duration(c.Timing.Retain)},
 		{"log-level", c.Log.Level},
 		{"log-format", c.Log.Format},
 	}
+}
+
+// instant formats t as a flag takes it, and no time as nothing.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }
 
 // Print writes c as a YAML file that --config takes, passwords hidden. What is

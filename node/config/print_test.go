@@ -19,7 +19,7 @@ func full() []string {
 		"--mysql=tombola:s3cr3t@tcp(db:3306)/tombola?timeout=3s", "--mysql-dsn-file=/dsn", "--sqlite=/s.db",
 		"--admin-token-file=/at", "--draw-token-file=/dt",
 		"--tls-cert=/c", "--tls-key=/k", "--cluster-ca=/ca", "--cluster-cert=/cc", "--cluster-key=/ck", "--gossip-key-file=/gk",
-		"--election-timeout=1s", "--disk-stall-timeout=5s", "--retain=90m", "--log-level=debug", "--log-format=json",
+		"--chaos-clock-file=/cl", "--accept-clock-back=2026-11-22T10:00:00Z", "--election-timeout=1s", "--disk-stall-timeout=5s", "--retain=90m", "--log-level=debug", "--log-format=json",
 	}
 }
 

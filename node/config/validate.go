@@ -20,6 +20,7 @@ const (
 	MaxElectionTimeout = time.Minute
 	MinDiskStall       = 100 * time.Millisecond
 	MinRetain          = time.Second
+	MinSnapshotBytes   = 64 << 10
 
 	maxDevPort = 65333 // gossip has the ports from 200 above it
 )
@@ -57,11 +58,17 @@ func Warnings(c Config) []string {
 	if c.Cluster.BootstrapExpect > 1 && c.Sink.SQLite != "" {
 		w = append(w, "--sqlite: every node keeps a file of its own, which holds only what this node sent while it led; name a MySQL to have everything in one place")
 	}
+	if c.ChaosClockFile != "" {
+		w = append(w, "--chaos-clock-file: this node's clock is WRONG whenever that file says so; it is for tests only")
+	}
 	return w
 }
 
 func validateNode(c Config) error {
 	var errs []error
+	if c.SnapshotBytes < MinSnapshotBytes {
+		errs = append(errs, invalid("snapshot-bytes", "must be at least %s, not %s", Size(MinSnapshotBytes), c.SnapshotBytes))
+	}
 	switch {
 	case c.NodeID == "":
 		errs = append(errs, invalid("node-id", "must be set: this machine has no host name"))

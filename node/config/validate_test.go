@@ -47,6 +47,7 @@ func TestWhatCantWorkIsRefusedByTheNameOfItsFlag(t *testing.T) {
 		{[]string{"--cluster-cert", "a", "--cluster-key", "k"}, "config: --cluster-ca: must be set"},
 		{[]string{"--cluster-ca", "a", "--cluster-cert", "k"}, "config: --cluster-key: must be set"},
 		{[]string{"--election-timeout", "49ms"}, "config: --election-timeout: must be 50ms to 1m, not 49ms"},
+		{[]string{"--snapshot-bytes", "1KiB"}, "config: --snapshot-bytes: must be at least 64KiB, not 1KiB"},
 		{[]string{"--election-timeout", "2m"}, "config: --election-timeout: "},
 		{[]string{"--disk-stall-timeout", "10ms"}, "config: --disk-stall-timeout: must be 0 (off) or at least 100ms, not 10ms"},
 		{[]string{"--disk-stall-timeout=-1s"}, "config: --disk-stall-timeout: "},

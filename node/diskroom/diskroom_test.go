@@ -2,9 +2,9 @@ package diskroom
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 const mib = 1 << 20
@@ -49,17 +49,16 @@ func TestWithoutAFloorNoDiskIsLow(t *testing.T) {
 
 func TestAChangeIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		free := int64(100 * mib)
-		w := newWatch("data", 80*mib, func(string) (int64, error) { return free, nil })
-		told := make(chan bool, 8)
+		var free atomic.Int64
+		free.Store(100 * mib)
+		w := newWatch("data", 80*mib, func(string) (int64, error) { return free.Load(), nil })
+		told := make(chan bool)
 		go w.Run(t.Context(), func() { told <- w.Low() })
-		time.Sleep(10 * every)
-		free = 10 * mib
+		free.Store(10 * mib)
 		if low := <-told; !low {
 			t.Error("not low")
 		}
-		time.Sleep(10 * every)
-		free = 100 * mib
+		free.Store(100 * mib)
 		if low := <-told; low {
 			t.Error("still low")
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -38,19 +37,30 @@ type Config struct {
 	PrizeID func(allocator.PrizeNo) (string, bool)
 	// Sunk tells the slice how far the sink is, so that whoever leads next and
 	// whoever trims the outbox know.
-	Sunk   func(ctx context.Context, seq uint64) error
-	Logger *slog.Logger
+	Sunk func(ctx context.Context, seq uint64) error
+	// Confirmed returns how far the slice knows the sink to be. It is what a
+	// drain goes by until it has heard from the sink itself; may be nil.
+	Confirmed func() uint64
+	// Peers returns events from a sequence on, as encoded in the outbox, at
+	// least one and none above to, from another server that keeps the slice.
+	// Nil where there is none to ask.
+	Peers func(ctx context.Context, from, to uint64) ([][]byte, error)
+	// LookEvery is how often the sink's checkpoint is looked at while there is
+	// nothing to write; 0 for ten seconds.
+	LookEvery time.Duration
+	Logger    *slog.Logger
 }
 
 // Sizes and times of draining.
 const (
-	maxRows     = 2000
+	maxRows     = 4000
 	maxBytes    = 1 << 20
 	linger      = 100 * time.Millisecond // gathers rows for a batch while it is not full: a transaction costs as much as many rows
 	confirm     = time.Second            // how often the slice is told, and told again if that failed
 	backoff     = 50 * time.Millisecond  // after a failure, doubled up to
 	maxBackoff  = 2 * time.Second
-	answerWait  = 30 * time.Second // for the checkpoint, as long as the sink itself waits for a statement of a batch
+	answerWait  = 10 * time.Second // for the checkpoint and for peers
+	lookEvery   = 10 * time.Second
 	remindEvery = 30 * time.Second // how often a failure that goes on is logged
 )
 
@@ -70,16 +80,24 @@ type Drain struct {
 	mu     sync.Mutex
 	status Status
 	logged time.Time
+	said   bool // that the sink is away, since it last took all
 }
 
 // Status is how far a drain is.
 type Status struct {
 	Seq uint64 // the last event that the sink is known to have
 	Err error  // what keeps it, nil while all is well
+	// Since is when Err began, with whatever errors came after it.
+	Since time.Time
 }
 
 // New returns a drain that does not run yet.
-func New(cfg Config) *Drain { return &Drain{cfg: cfg} }
+func New(cfg Config) *Drain {
+	if cfg.LookEvery == 0 {
+		cfg.LookEvery = lookEvery
+	}
+	return &Drain{cfg: cfg}
+}
 
 // Status returns how far the drain is.
 func (d *Drain) Status() Status {
@@ -92,6 +110,8 @@ func (d *Drain) Status() Status {
 func (d *Drain) Run(ctx context.Context) {
 	wait := backoff
 	var ahead uint64
+	d.begin()
+	defer d.end()
 	for ctx.Err() == nil {
 		before := d.Status().Seq
 		err := d.session(ctx, &ahead)
@@ -111,6 +131,24 @@ func (d *Drain) Run(ctx context.Context) {
 	}
 }
 
+// begin forgets what an earlier leadership knew of the sink.
+func (d *Drain) begin() {
+	var seq uint64
+	if d.cfg.Confirmed != nil {
+		seq = d.cfg.Confirmed()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.status, d.said = Status{Seq: seq}, false
+}
+
+// end leaves the sink's state to whoever leads next.
+func (d *Drain) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.status.Err, d.status.Since = nil, time.Time{}
+}
+
 // session drains from the sink's checkpoint on until something fails. ahead is
 // a checkpoint that was beyond the last event, 0 for none: what lies behind it
 // is not this slice's history, so that it is no better once the slice has
@@ -127,13 +165,12 @@ func (d *Drain) session(ctx context.Context, ahead *uint64) error {
 	if *ahead > 0 && at >= *ahead {
 		return fmt.Errorf("%w: checkpoint %d, last event %d", ErrAhead, at, last)
 	}
-	if first := d.cfg.Source.First(); at+1 < first {
-		return fmt.Errorf("%w: checkpoint %d, first event kept %d", ErrBehind, at, first)
+	if at, err = d.catchUp(ctx, at); err != nil {
+		return err
 	}
-	d.mu.Lock()
-	d.status.Seq = at
-	d.mu.Unlock()
+	d.progress(at)
 	var told time.Time
+	looked := time.Now()
 	var confirmed uint64
 	var batch outbox.Batch
 	var rows []persist.Row
@@ -147,13 +184,19 @@ func (d *Drain) session(ctx context.Context, ahead *uint64) error {
 			}
 			told = time.Now()
 		}
-		patience := time.Duration(math.MaxInt64)
+		patience := d.cfg.LookEvery
 		if confirmed < at {
-			patience = confirm // then the slice is told again
+			patience = min(patience, confirm) // then the slice is told again
 		}
 		if more, err := d.gather(ctx, at, patience); err != nil {
 			return err
 		} else if !more {
+			if time.Since(looked) >= d.cfg.LookEvery {
+				if err := d.look(ctx, at); err != nil {
+					return err
+				}
+				looked = time.Now()
+			}
 			continue
 		}
 		if err := d.cfg.Source.Read(at+1, maxRows, maxBytes, &batch); err != nil {
@@ -170,7 +213,26 @@ func (d *Drain) session(ctx context.Context, ahead *uint64) error {
 		}
 		at = batch.Next() - 1
 		d.reached(at)
+		looked = time.Now()
 	}
+}
+
+// look finds out whether the sink is still where it was left: with nothing to
+// write, nothing else would tell that it went away, or back to an older state.
+func (d *Drain) look(ctx context.Context, at uint64) error {
+	found, err := d.checkpoint(ctx)
+	if err == nil && found != at {
+		err = &persist.FencedError{Stream: uint16(d.cfg.Slice), Want: at, Found: found}
+	}
+	return err
+}
+
+// progress notes that the sink holds all events up to seq, be it that it takes
+// no more.
+func (d *Drain) progress(seq uint64) {
+	d.mu.Lock()
+	d.status.Seq = seq
+	d.mu.Unlock()
 }
 
 // checkpoint asks the sink where it is. A database whose machine has vanished
@@ -224,12 +286,12 @@ func (d *Drain) rows(batch *outbox.Batch, rows []persist.Row) ([]persist.Row, er
 // reached notes that the sink holds all events up to seq, and takes more.
 func (d *Drain) reached(seq uint64) {
 	d.mu.Lock()
-	recovered := d.status.Err != nil
-	d.status = Status{Seq: seq}
-	d.logged = time.Time{}
+	since, said := d.status.Since, d.said
+	d.status, d.said = Status{Seq: seq}, false
 	d.mu.Unlock()
-	if recovered {
-		d.cfg.Logger.Info("the sink takes grants again", "slice", d.cfg.Slice, "behind", d.cfg.Source.Last()-seq)
+	if said {
+		d.cfg.Logger.Info("the sink takes grants again", "slice", d.cfg.Slice,
+			"away", time.Since(since).Round(time.Millisecond), "behind", d.cfg.Source.Last()-seq)
 	}
 }
 
@@ -237,9 +299,13 @@ func (d *Drain) reached(seq uint64) {
 func (d *Drain) report(err error) {
 	d.mu.Lock()
 	d.status.Err = err
+	if d.status.Since.IsZero() {
+		d.status.Since = time.Now()
+	}
 	say := time.Since(d.logged) >= remindEvery
 	if say {
 		d.logged = time.Now()
+		d.said = d.said || !errors.Is(err, persist.ErrFenced)
 	}
 	seq := d.status.Seq
 	d.mu.Unlock()

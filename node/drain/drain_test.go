@@ -408,3 +408,42 @@ func TestASinkThatSaysNothingIsNotWaitedForForEver(t *testing.T) {
 		t.Fatalf("asked for the checkpoint until %s", by)
 	}
 }
+
+func TestADatabaseThatWentBackIsSentWhatItLost(t *testing.T) {
+	w := newWorld(t, 30).run()
+	w.exactly(30)
+	w.sink.set(func(s *fakeSink) { // it failed over to an older state
+		s.last, s.rows = 12, s.rows[:12]
+		for seq := 13; seq <= 30; seq++ {
+			delete(s.ids, fmt.Sprintf("tea/user-%d", seq))
+		}
+	})
+	w.grant(5) // only a write finds out
+	w.exactly(35)
+	w.await("all is well", func() bool { return w.d.Status() == Status{Seq: 35} })
+}
+
+func TestUntilTheSinkAnswersADrainGoesByWhatTheSliceKnows(t *testing.T) {
+	w := newWorld(t, 30)
+	w.d.cfg.Confirmed = func() uint64 { return 20 }
+	w.sink.away = errAway
+	w.run()
+	w.await("it shows", func() bool { return errors.Is(w.d.Status().Err, errAway) })
+	if s := w.d.Status(); s.Seq != 20 || s.Since.IsZero() {
+		t.Fatalf("status %+v", s)
+	}
+}
+
+func TestAnIdleDrainFindsThatTheDatabaseWentBack(t *testing.T) {
+	w := newWorld(t, 30)
+	w.d.cfg.LookEvery = 5 * time.Millisecond
+	w.run()
+	w.exactly(30)
+	w.sink.set(func(s *fakeSink) {
+		s.last, s.rows = 12, s.rows[:12]
+		for seq := 13; seq <= 30; seq++ {
+			delete(s.ids, fmt.Sprintf("tea/user-%d", seq))
+		}
+	})
+	w.exactly(30) // no event comes any more
+}

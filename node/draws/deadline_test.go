@@ -34,11 +34,11 @@ func TestADrawWhoseTimeIsUpBehindAnEntryWasCertainlyNotDone(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	first := w.submit("ada", "", patience)
-	<-w.log.arrived
+	w.arrived()
 	if a := w.submit("bob", "", 2*tick).Wait(); a.Failure != Timeout {
 		t.Fatalf("%+v", a)
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	first.Wait()
 	if a := w.draw("cyd", ""); a.Seq != 2 {
 		t.Fatalf("%+v", a)
@@ -51,11 +51,11 @@ func TestARefusalThatCantBeVerifiedInTimeWasCertainlyNotDone(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	d := w.submit("ada", "", 2*tick)
-	<-w.log.arrived
+	w.arrived()
 	if a := d.Wait(); a.Failure != Timeout {
 		t.Fatalf("%+v", a)
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 }
 
 // TestALateOutcomeTouchesNobody releases draws that timed out in an entry and
@@ -68,7 +68,7 @@ func TestALateOutcomeTouchesNobody(t *testing.T) {
 		w.log.hold()
 		var late []*Draw
 		late = append(late, w.submit("ada", "", 2*tick))
-		<-w.log.arrived
+		w.arrived()
 		for _, d := range late {
 			if a := d.Wait(); a.Failure != UnknownOutcome {
 				t.Fatalf("%+v", a)
@@ -79,7 +79,7 @@ func TestALateOutcomeTouchesNobody(t *testing.T) {
 		for range 100 {
 			again = append(again, New(1, []byte("bob"), []byte("r"), 1, nil))
 		}
-		w.log.let(fate{applied: true})
+		w.let(fate{applied: true})
 		w.draw("cyd", "") // the loop is done with the late entry
 		for _, d := range again {
 			if d.Answer != (Answer{}) || len(d.wake) != 0 || string(d.User()) != "bob" {
@@ -108,7 +108,7 @@ func TestWhoStopsLeadingGivesAllThatWaitsToTheRouter(t *testing.T) {
 		w.parked(1)
 		w.log.hold()
 		under := w.submit("bob", "", patience)
-		<-w.log.arrived
+		w.arrived()
 		queued := w.submit("cyd", "", patience)
 		ordered := make(chan error, 1)
 		go func() {
@@ -121,7 +121,7 @@ func TestWhoStopsLeadingGivesAllThatWaitsToTheRouter(t *testing.T) {
 			return len(w.e.orders) == 1
 		})
 		w.stop()
-		w.log.let(c.fate)
+		w.let(c.fate)
 		<-w.ended
 		if err := <-ordered; !errors.Is(err, ErrNotLeading) {
 			t.Fatalf("%s: order: %v", c.name, err)
@@ -135,14 +135,14 @@ func TestWhoStopsLeadingGivesAllThatWaitsToTheRouter(t *testing.T) {
 			want[under] = true
 		}
 		for range len(want) {
-			d := <-w.rerouted
+			d := w.sentBack()
 			if !want[d] {
 				t.Fatalf("%s: a draw was rerouted that should not be, or twice", c.name)
 			}
 			delete(want, d)
 		}
 		late := w.submit("dan", "", patience)
-		if d := <-w.rerouted; d != late || len(w.rerouted) != 0 {
+		if d := w.sentBack(); d != late || len(w.rerouted) != 0 {
 			t.Fatalf("%s: rerouted another draw than the one that came afterwards", c.name)
 		}
 		if q, p := w.e.Waiting(); q != 0 || p != 0 || w.e.Leading() {

@@ -38,13 +38,18 @@ type Router interface {
 	Reroute(d *Draw)
 }
 
+// Clock returns the time of the next entry of a slice whose last one has the
+// time last. ok is false while there is none that can be trusted: then nothing
+// is decided, and draws wait.
+type Clock func(last allocator.Micros) (now allocator.Micros, ok bool)
+
 // Config is what an engine is made of.
 type Config struct {
 	Slice    allocator.SliceNo
 	Log      Log
 	Headroom int                    // bytes at the front of entries that are the log's
 	NotDone  func(err error) bool   // whether a Propose that failed certainly did nothing
-	Clock    func() time.Time       // what grants are dated with
+	Clock    Clock                  // what grants are dated with
 	Bank     func([]allocator.Note) // sends notes to the bank's leader, which may lose them
 	State    State
 	Dates    Dates
@@ -62,6 +67,7 @@ type Config struct {
 type Engine struct {
 	cfg  Config
 	wake chan struct{}
+	now  func() int64 // Now, but for tests
 
 	leading atomic.Bool // written with mu held, so that whoever holds it knows
 
@@ -84,7 +90,7 @@ type flight struct {
 
 // NewEngine returns an engine that does not run yet.
 func NewEngine(cfg Config) *Engine {
-	return &Engine{cfg: cfg, wake: make(chan struct{}, 1), tables: make(map[allocator.PrizeNo]*table)}
+	return &Engine{cfg: cfg, wake: make(chan struct{}, 1), now: Now, tables: make(map[allocator.PrizeNo]*table)}
 }
 
 // Submit hands a draw to the engine, which finishes it or reroutes it.

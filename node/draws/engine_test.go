@@ -30,11 +30,11 @@ func TestDrawsGatherWhileAnEntryIsUnderWay(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	all := []*Draw{w.submit("ada", "", patience)}
-	<-w.log.arrived
+	w.arrived()
 	for range 10 {
 		all = append(all, w.submit("bob", "", patience))
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	for i, d := range all {
 		if a := d.Wait(); a.Verdict != allocator.Granted || a.Seq != uint64(i+1) {
 			t.Fatalf("draw %d: %+v", i, a)
@@ -56,12 +56,12 @@ func TestRepeatsAndRefusalsNeedNoEntryAndShareOneVerification(t *testing.T) {
 
 	w.log.hold()
 	leader := w.submit(ada, "r1", patience)
-	<-w.log.arrived
+	w.arrived()
 	all := []*Draw{leader}
 	for range 5 {
 		all = append(all, w.submit(ada, "r1", patience), w.submit("bob", "", patience))
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	for i, d := range all {
 		a := d.Wait()
 		if i == 0 || i%2 == 1 {
@@ -84,7 +84,7 @@ func TestNothingIsRefusedByAServerThatMayNotLead(t *testing.T) {
 	w.lead()
 	w.log.fail(errNotLeader)
 	d := w.submit("ada", "", patience)
-	if got := <-w.rerouted; got != d || d.Answer.Failure != NoFailure || d.Answer.Verdict != 0 {
+	if got := w.sentBack(); got != d || d.Answer.Failure != NoFailure || d.Answer.Verdict != 0 {
 		t.Fatalf("rerouted %p with %+v, want %p", got, d.Answer, d)
 	}
 }
@@ -99,18 +99,18 @@ func TestARefusalBesideAnEntryThatFailedIsRoutedAgain(t *testing.T) {
 		w.draw(ada, "r1")
 		w.log.hold()
 		w.submit("bob", "", patience)
-		<-w.log.arrived
+		w.arrived()
 		granted, repeat := w.submit("cyd", "", patience), w.submit(ada, "r1", patience)
 		w.log.fail(err)
-		w.log.let(fate{applied: true})
-		if got := <-w.rerouted; unknown && got != repeat || got != granted && got != repeat {
+		w.let(fate{applied: true})
+		if got := w.sentBack(); unknown && got != repeat || got != granted && got != repeat {
 			t.Fatalf("%v: another draw was rerouted", err)
 		}
 		if unknown {
 			if a := granted.Wait(); a.Failure != UnknownOutcome {
 				t.Fatalf("proposed: %+v", a)
 			}
-		} else if got := <-w.rerouted; got != granted && got != repeat {
+		} else if got := w.sentBack(); got != granted && got != repeat {
 			t.Fatalf("%v: another draw was rerouted", err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestADrawOfAnotherSlicesUserIsRoutedHome(t *testing.T) {
 	w.heard(prize(1), lot(1, 10))
 	w.lead()
 	d := w.submit(atHome(2, 0), "r1", patience)
-	if got := <-w.rerouted; got != d || !d.Homed {
+	if got := w.sentBack(); got != d || !d.Homed {
 		t.Fatalf("rerouted %p, homed %v", got, d.Homed)
 	}
 }
@@ -132,14 +132,14 @@ func TestMoreDrawsThanMayWaitAreShed(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	all := []*Draw{w.submit("ada", "", patience)}
-	<-w.log.arrived
+	w.arrived()
 	for range 2 {
 		all = append(all, w.submit("bob", "", patience))
 	}
 	if a := w.draw("cyd", ""); a.Failure != Overloaded {
 		t.Fatalf("beyond the queue: %+v", a)
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	for _, d := range all {
 		if a := d.Wait(); a.Verdict != allocator.Granted {
 			t.Fatalf("in the queue: %+v", a)
@@ -160,11 +160,11 @@ func TestAnEntryIsBounded(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	all := []*Draw{w.submit("ada", "", patience)}
-	<-w.log.arrived
+	w.arrived()
 	for range maxEntryDraws + 100 {
 		all = append(all, w.submit("bob", "", patience))
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	for i, d := range all {
 		if a := d.Wait(); a.Seq != uint64(i+1) {
 			t.Fatalf("draw %d: %+v", i, a)
@@ -213,13 +213,13 @@ func TestAnOrderThatNobodyWaitsForDoesNoHarm(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	d := w.submit("ada", "", patience)
-	<-w.log.arrived
+	w.arrived()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := w.e.Order(ctx, func(e *allocator.EntryWriter) { e.Sunk(1) }); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	d.Wait()
 	if a := w.draw("bob", ""); a.Verdict != allocator.Granted {
 		t.Fatalf("%+v", a)

@@ -57,6 +57,7 @@ type fakeLog struct {
 	held     bool
 	arrived  chan struct{} // an entry or verification is being held
 	fates    chan fate     // what becomes of it
+	over     chan struct{} // closed when the test ends, also before it came to let
 	entries  []int         // commands of each entry that was applied
 	attempts int           // entries and verifications
 	verifies int
@@ -76,8 +77,17 @@ func (l *fakeLog) meet() fate {
 	if !held {
 		return fate{applied: true}
 	}
-	l.arrived <- struct{}{}
-	return <-l.fates
+	select {
+	case l.arrived <- struct{}{}:
+	case <-l.over:
+		return fate{err: errNotLeader}
+	}
+	select {
+	case f := <-l.fates:
+		return f
+	case <-l.over:
+		return fate{err: errNotLeader}
+	}
 }
 
 func (l *fakeLog) Propose(entry []byte, into any) error {
@@ -114,12 +124,51 @@ func (l *fakeLog) hold() {
 	l.held = true
 }
 
+// arrived waits until an entry or verification is being held. An engine that
+// leaves one out fails the test; it does not make it wait for ever.
+func (w *world) arrived() {
+	w.t.Helper()
+	select {
+	case <-w.log.arrived:
+	case <-time.After(patience):
+		w.t.Fatal("waited in vain for an entry or a verification")
+	}
+}
+
+// sentBack returns the next draw that the engine could not decide.
+func (w *world) sentBack() *Draw {
+	w.t.Helper()
+	select {
+	case d := <-w.rerouted:
+		return d
+	case <-time.After(patience):
+		w.t.Fatal("waited in vain for a draw to be routed again")
+		return nil
+	}
+}
+
 // let decides the entry that is held, and holds none after it.
-func (l *fakeLog) let(f fate) {
+func (w *world) let(f fate) {
+	w.t.Helper()
+	w.log.mu.Lock()
+	w.log.held = false
+	w.log.mu.Unlock()
+	select {
+	case w.log.fates <- f:
+	case <-time.After(patience):
+		w.t.Fatal("there is no entry or verification to decide")
+	}
+}
+
+// end lets go of what a test that failed has left held.
+func (l *fakeLog) end() {
 	l.mu.Lock()
-	l.held = false
-	l.mu.Unlock()
-	l.fates <- f
+	defer l.mu.Unlock()
+	select {
+	case <-l.over:
+	default:
+		close(l.over)
+	}
 }
 
 func (l *fakeLog) fail(err error) {
@@ -148,6 +197,7 @@ type world struct {
 
 	mu  sync.Mutex
 	now time.Time // zero: real time
+	off bool      // the clock can't be trusted
 }
 
 func (w *world) Reroute(d *Draw) {
@@ -167,6 +217,21 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
+// date is the engine's clock.
+func (w *world) date(allocator.Micros) (allocator.Micros, bool) {
+	now := allocator.MicrosOf(w.clock())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now, !w.off
+}
+
+// setOff says whether the clock can't be trusted.
+func (w *world) setOff(off bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off = off
+}
+
 func (w *world) setClock(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -179,10 +244,10 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	s := &state{slice: allocator.NewSlice(allocator.SliceConfig{Slice: 1, Slices: 2})}
 	w := &world{
 		t: t, state: s, notes: make(chan allocator.Note, 1<<16), rerouted: make(chan *Draw, 1<<16),
-		log: &fakeLog{state: s, arrived: make(chan struct{}), fates: make(chan fate)},
+		log: &fakeLog{state: s, arrived: make(chan struct{}), fates: make(chan fate), over: make(chan struct{})},
 	}
 	cfg := Config{
-		Slice: 1, Log: w.log, Headroom: headroom, State: s, Dates: calendar.New(), Router: w, Clock: w.clock,
+		Slice: 1, Log: w.log, Headroom: headroom, State: s, Dates: calendar.New(), Router: w, Clock: w.date,
 		NotDone: func(err error) bool { return errors.Is(err, errNotLeader) },
 		Bank: func(notes []allocator.Note) {
 			for _, n := range notes {
@@ -211,7 +276,7 @@ func (w *world) lead() *world {
 		w.e.Run(ctx)
 	}()
 	w.await("the engine leads", w.e.Leading)
-	w.t.Cleanup(func() { stop(); <-ended })
+	w.t.Cleanup(func() { stop(); w.log.end(); <-ended })
 	return w
 }
 

@@ -26,7 +26,7 @@ type loop struct {
 	spare   []*Draw // the queue's other buffer
 	work    work
 	touched []*table
-	counted time.Time
+	counted int64 // on the clock of Now
 
 	answered []*Draw // of this round, with their answers set
 	herald   *herald
@@ -67,7 +67,7 @@ type giveback struct {
 }
 
 func newLoop(e *Engine) *loop {
-	return &loop{e: e, counted: e.cfg.Clock(), herald: newHerald(), work: work{look: make(map[allocator.PrizeNo]bool)}}
+	return &loop{e: e, counted: e.now(), herald: newHerald(), work: work{look: make(map[allocator.PrizeNo]bool)}}
 }
 
 // rounds decides until nothing waits any more. Under load that is never, so it
@@ -95,10 +95,10 @@ func (l *loop) rounds(ctx context.Context, ticks <-chan time.Time) {
 // round takes what waits, decides it and answers. It reports whether there was
 // anything, and why it could not be decided.
 func (l *loop) round(ctx context.Context) (worked bool, err error) {
-	if !l.gather() {
+	now, ok := l.time()
+	if !ok || !l.gather() {
 		return false, nil
 	}
-	now := allocator.MicrosOf(l.e.cfg.Clock())
 	l.dates(now)
 	l.writer.Begin(l.buffer(), now, l.days)
 	proposed := l.compose(now)
@@ -106,6 +106,15 @@ func (l *loop) round(ctx context.Context) (worked bool, err error) {
 	l.settle(proposed, err)
 	l.tell()
 	return true, err
+}
+
+// time returns the time of the next entry. Without one what waits goes on
+// waiting: until there is one again, until another server leads, or until its
+// deadline.
+func (l *loop) time() (now allocator.Micros, ok bool) {
+	var last allocator.Micros
+	l.e.cfg.State.Read(func(s *allocator.Slice) { last = s.Now() })
+	return l.e.cfg.Clock(last)
 }
 
 // gather takes what waits from the engine.

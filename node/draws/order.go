@@ -3,6 +3,7 @@ package draws
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"tombola/allocator"
 )
@@ -40,6 +41,15 @@ func (e *Engine) Order(ctx context.Context, write func(*allocator.EntryWriter)) 
 	case <-o.done:
 		return o.out, o.err
 	case <-ctx.Done():
+		e.withdraw(o)
 		return allocator.Outcome{}, ctx.Err()
 	}
+}
+
+// withdraw takes back an order that is in no entry yet, so that those who give
+// up and come again do not fill the queue while nothing is decided.
+func (e *Engine) withdraw(o *order) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.orders = slices.DeleteFunc(e.orders, func(other *order) bool { return other == o })
 }

@@ -44,10 +44,10 @@ func TestParkedDrawsComeBeforeNewerOnes(t *testing.T) {
 	w.log.hold()
 	busy := New(2, []byte("bob"), nil, Now()+int64(patience), nil)
 	w.e.Submit(busy)
-	<-w.log.arrived
+	w.arrived()
 	w.e.Hear([]allocator.Word{lot(1, 3)})
 	newer := w.submit("cyd", "", patience)
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	for i, d := range old[:3] {
 		if a := d.Wait(); a.Verdict != allocator.Granted || a.Seq != uint64(i+2) {
 			t.Fatalf("parked draw %d: %+v", i, a)
@@ -73,7 +73,7 @@ func TestALotThatIsRecalledAtOnceLeavesParkedDrawsTheirPlaces(t *testing.T) {
 	w.lead()
 	w.log.hold()
 	first := w.submit("ada", "", patience)
-	<-w.log.arrived
+	w.arrived()
 	// Two tokens, of which one is promised; the recall takes the other one while
 	// three draws compete for it.
 	var late []*Draw
@@ -81,7 +81,7 @@ func TestALotThatIsRecalledAtOnceLeavesParkedDrawsTheirPlaces(t *testing.T) {
 		late = append(late, w.submit("bob", "", patience))
 	}
 	w.e.Hear([]allocator.Word{{Kind: allocator.WordRecall, Prize: 1, Version: 1, Tokens: 1}})
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	first.Wait()
 	w.parked(3)
 	w.note("the return", func(n *allocator.Note) bool { return n.Returns == 1 && n.Open == 1 && n.Empty && n.Need == 3 })
@@ -231,16 +231,16 @@ func TestADrawThatComesWithALotNeedNotWaitForTheNextCount(t *testing.T) {
 	w := newWorld(t)
 	w.heard(prize(1), prize(1, func(d *allocator.Definition) { d.No, d.ID = 2, "q" }),
 		allocator.Word{Kind: allocator.WordLot, Prize: 2, N: 1, Tokens: 10})
-	w.setClock(time.Now()) // it stands still: nothing is counted
+	w.e.now = func() int64 { return 0 } // time stands still: nothing is counted
 	w.lead()
 	w.log.hold()
 	busy := New(2, []byte("bob"), nil, Now()+int64(patience), nil)
 	w.e.Submit(busy)
-	<-w.log.arrived
+	w.arrived()
 	// The draw meets an empty purse in the very round that brings tokens.
 	w.e.Hear([]allocator.Word{lot(1, 3)})
 	d := w.submit("ada", "", patience/10)
-	w.log.let(fate{applied: true})
+	w.let(fate{applied: true})
 	if a := d.Wait(); a.Verdict != allocator.Granted {
 		t.Fatalf("%+v", a)
 	}

@@ -16,7 +16,7 @@ type table struct {
 	rate    float64 // grants a second, smoothed
 	idle    int     // counts without a grant
 
-	asked     time.Time // when the bank was last told of need or want
+	asked     int64 // when the bank was last told of need or want, on the clock of Now
 	askedNeed int64
 	touched   bool // in the loop's list for this round
 }
@@ -50,7 +50,7 @@ func (t *table) count(passed time.Duration) {
 func (e *Engine) table(no allocator.PrizeNo) *table {
 	t := e.tables[no]
 	if t == nil {
-		t = &table{prize: no}
+		t = &table{prize: no, asked: never}
 		e.tables[no] = t
 	}
 	return t
@@ -84,6 +84,6 @@ func (e *Engine) take(t *table, n int64) []*Draw {
 // unpark appends all of a table's parked draws to draws, for another look. The
 // bank is asked anew for those that park again. The caller holds e.mu.
 func (e *Engine) unpark(t *table, draws []*Draw) []*Draw {
-	t.asked = time.Time{}
+	t.asked = never
 	return append(draws, e.take(t, int64(len(t.parked)))...)
 }

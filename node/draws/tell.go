@@ -1,6 +1,7 @@
 package draws
 
 import (
+	"math"
 	"time"
 
 	"tombola/allocator"
@@ -10,11 +11,14 @@ import (
 // and what else it should know at every count.
 const askEvery = 30 * time.Millisecond
 
+// never is long before now, on the clock of Now.
+const never = math.MinInt64 / 2
+
 // tell sends the bank the notes that a round gave rise to: answers to its
 // words, and asks for tokens. Draws that were parked beside a lot that has more
 // than those before them needed are taken up again.
 func (l *loop) tell() {
-	e, now := l.e, l.e.cfg.Clock()
+	e, now := l.e, l.e.now()
 	var notes []allocator.Note
 	var again []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
@@ -62,10 +66,10 @@ func (l *loop) reply(s *allocator.Slice, at purseOf, notes []allocator.Note) []a
 // asks appends the notes that ask for what a prize's draws need here, unless
 // the bank has just been asked. Once none wait any more the bank is told so: it
 // would recall tokens from others for them.
-func (l *loop) asks(s *allocator.Slice, t *table, now time.Time, notes []allocator.Note) []allocator.Note {
+func (l *loop) asks(s *allocator.Slice, t *table, now int64, notes []allocator.Note) []allocator.Note {
 	need := int64(len(t.parked))
 	withdrawn := need == 0 && t.askedNeed > 0
-	if now.Sub(t.asked) < askEvery && need < 2*t.askedNeed+1 && !withdrawn {
+	if now-t.asked < int64(askEvery) && need < 2*t.askedNeed+1 && !withdrawn {
 		return notes
 	}
 	before := len(notes)
@@ -113,16 +117,17 @@ func (l *loop) ask(s *allocator.Slice, n *allocator.Note) {
 // parked draws whose prize has changed without a word of the bank, and forgets
 // the tables of prizes that nobody draws.
 func (l *loop) tick() {
-	e, now := l.e, l.e.cfg.Clock()
-	passed := now.Sub(l.counted)
-	count := passed >= countEvery
-	if passed < 0 {
-		l.counted = now // the clock stepped back
+	at, ok := l.time()
+	if !ok {
+		return // nothing could be done with what the bank would answer
 	}
+	e, now := l.e, l.e.now()
+	passed := time.Duration(now - l.counted)
+	count := passed >= countEvery
 	if count {
 		l.counted = now
 	}
-	l.dates(allocator.MicrosOf(now))
+	l.dates(at)
 	var notes []allocator.Note
 	var again []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
@@ -131,7 +136,7 @@ func (l *loop) tick() {
 		for no, t := range e.tables {
 			if count {
 				t.count(passed)
-				if l.stirred(s, t, now) {
+				if l.stirred(s, t, at) {
 					again = e.unpark(t, again)
 				}
 			}
@@ -157,12 +162,12 @@ func (l *loop) tick() {
 // stirred reports whether a prize's parked draws would not be parked now: it
 // has ended by the clock, or tokens came by an entry whose outcome this leader
 // did not learn. The caller holds e.mu.
-func (l *loop) stirred(s *allocator.Slice, t *table, now time.Time) bool {
+func (l *loop) stirred(s *allocator.Slice, t *table, now allocator.Micros) bool {
 	if len(t.parked) == 0 {
 		return false
 	}
 	d := t.parked[0]
-	switch s.Look(d.Prize, d.User(), d.RequestID(), allocator.MicrosOf(now), l.days).Verdict {
+	switch s.Look(d.Prize, d.User(), d.RequestID(), now, l.days).Verdict {
 	case allocator.Short, allocator.UnknownPrize:
 		return false
 	default:

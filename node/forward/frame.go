@@ -128,15 +128,32 @@ func (r *frameReader) next() (frame, error) {
 	if size > r.limit {
 		return frame{}, fmt.Errorf("%w: %d bytes, the limit is %d", errMalformed, size, r.limit)
 	}
-	if cap(r.buf) < size || cap(r.buf) > keepBuffer {
-		r.buf = make([]byte, max(size, min(2*cap(r.buf), keepBuffer), 4096))
-	}
-	payload := r.buf[:size]
-	if _, err := io.ReadFull(r.from, payload); err != nil {
+	payload, err := r.payload(size)
+	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return frame{}, err
 	}
 	return frame{kind: r.head[5], count: int(binary.BigEndian.Uint16(r.head[6:])), payload: payload}, nil
+}
+
+// payload reads size bytes. Memory for more than keepBuffer is taken as they
+// come: a length is only a claim.
+func (r *frameReader) payload(size int) ([]byte, error) {
+	if first := min(size, keepBuffer); cap(r.buf) < first || cap(r.buf) > keepBuffer {
+		r.buf = make([]byte, max(first, min(2*cap(r.buf), keepBuffer), 4096))
+	}
+	for have := 0; ; {
+		upTo := min(size, cap(r.buf))
+		if _, err := io.ReadFull(r.from, r.buf[have:upTo]); err != nil {
+			return nil, err
+		}
+		if have = upTo; have == size {
+			return r.buf[:size], nil
+		}
+		bigger := make([]byte, min(size, 2*cap(r.buf)))
+		copy(bigger, r.buf[:have])
+		r.buf = bigger
+	}
 }

@@ -25,12 +25,17 @@ type State interface {
 	Read(f func(*allocator.Bank))
 }
 
+// Clock returns the time of the next entry of a bank whose last one has the
+// time last. ok is false while there is none that can be trusted: then nothing
+// is decided.
+type Clock func(last allocator.Micros) (now allocator.Micros, ok bool)
+
 // Config is what a Bank is made of.
 type Config struct {
 	Log      Log
 	Headroom int
 	State    State
-	Clock    func() time.Time
+	Clock    Clock
 	// Slice sends words to a slice's leader, which may lose them.
 	Slice  func(allocator.SliceNo, []allocator.Word)
 	Retain time.Duration // how long a prize that is over is remembered
@@ -81,7 +86,8 @@ func (b *Bank) Hear(notes []allocator.Note) {
 }
 
 // Change has an operator's order committed. Its effect is complete once Await
-// says so. When ctx ends first, it may or may not be done.
+// says so. When ctx ends first, it may or may not be done; where it certainly is
+// not, since the bank could not even begin with it, that is ErrNotLeading.
 func (b *Bank) Change(ctx context.Context, order allocator.Change) (allocator.ChangeOutcome, error) {
 	if !order.Readable() {
 		return allocator.ChangeOutcome{Verdict: allocator.ChangeBadValues}, nil
@@ -99,8 +105,25 @@ func (b *Bank) Change(ctx context.Context, order allocator.Change) (allocator.Ch
 	case <-c.done:
 		return c.out, c.err
 	case <-ctx.Done():
+		if b.withdraw(c) {
+			return allocator.ChangeOutcome{}, ErrNotLeading
+		}
 		return allocator.ChangeOutcome{}, ctx.Err()
 	}
+}
+
+// withdraw takes back a change that is in no entry yet, and reports whether it
+// was.
+func (b *Bank) withdraw(c *change) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, o := range b.changes {
+		if o == c {
+			b.changes = append(b.changes[:i:i], b.changes[i+1:]...)
+			return true
+		}
+	}
+	return false
 }
 
 // Await waits until the committed state satisfies done, which is called after

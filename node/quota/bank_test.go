@@ -234,3 +234,35 @@ func TestAPrizeThatIsOverIsArchivedOnceItsRetentionHasPassed(t *testing.T) {
 		t.Fatal("archived again")
 	}
 }
+
+func TestTheBankDecidesNothingByAClockThatCannotBeTrusted(t *testing.T) {
+	w := newWorld(t)
+	w.set(func(w *world) { w.off = true })
+	w.lead()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := w.b.Change(ctx, create("milk", 10)); !errors.Is(err, ErrNotLeading) {
+		t.Fatalf("a change that was not begun is certainly not done: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() { _, err := w.change(create("tea", 10)); done <- err }()
+	w.await("the change waits", func() bool {
+		w.b.mu.Lock()
+		defer w.b.mu.Unlock()
+		return len(w.b.changes) == 1
+	})
+	l := &loop{b: w.b}
+	l.archive()
+	if l.round() || w.applied() > 0 {
+		t.Fatal("something was proposed")
+	}
+	w.set(func(w *world) { w.off = false })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	w.Read(func(b *allocator.Bank) {
+		if _, ok := b.Lookup("milk"); ok {
+			t.Error("the change that was taken back was made")
+		}
+	})
+}

@@ -38,6 +38,7 @@ type world struct {
 	held    chan struct{} // entries wait until it is closed, if not nil
 	arrived chan struct{}
 	now     time.Time // zero: real time
+	off     bool      // the clock can't be trusted
 
 	echo  atomic.Pointer[allocator.Note] // what every word to slice 1 is answered with
 	words chan allocator.To
@@ -84,6 +85,14 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
+// date is the loop's clock.
+func (w *world) date(allocator.Micros) (allocator.Micros, bool) {
+	now := allocator.MicrosOf(w.clock())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now, !w.off
+}
+
 func (w *world) applied() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -103,7 +112,7 @@ func newWorld(t *testing.T) *world {
 		arrived: make(chan struct{}), words: make(chan allocator.To, 1<<16),
 	}
 	w.b = NewBank(Config{
-		Log: w, Headroom: headroom, State: w, Clock: w.clock, Retain: time.Hour, Logger: slog.New(slog.DiscardHandler),
+		Log: w, Headroom: headroom, State: w, Clock: w.date, Retain: time.Hour, Logger: slog.New(slog.DiscardHandler),
 		Slice: func(s allocator.SliceNo, words []allocator.Word) {
 			if n := w.echo.Load(); n != nil && s == 1 {
 				w.b.Hear([]allocator.Note{*n})

@@ -26,6 +26,10 @@ type loop struct {
 // reports whether there was anything.
 func (l *loop) round() bool {
 	b := l.b
+	now, ok := l.time()
+	if !ok {
+		return false // what waits does so until there is a time, or another leader
+	}
 	b.mu.Lock()
 	notes, changes := b.notes, b.changes
 	b.notes, b.changes = nil, nil
@@ -33,7 +37,6 @@ func (l *loop) round() bool {
 	if len(notes) == 0 && len(changes) == 0 {
 		return false
 	}
-	now := allocator.MicrosOf(b.cfg.Clock())
 	l.writer.Begin(make([]byte, b.cfg.Headroom, 4096), now)
 	taken := 0
 	for _, c := range changes {
@@ -60,6 +63,13 @@ func (l *loop) round() bool {
 	}
 	l.tell(notes)
 	return true
+}
+
+// time returns the time of the next entry.
+func (l *loop) time() (now allocator.Micros, ok bool) {
+	var last allocator.Micros
+	l.b.cfg.State.Read(func(s *allocator.Bank) { last = s.Now() })
+	return l.b.cfg.Clock(last)
 }
 
 // commit has the entry decided and answers the changes in it.
@@ -152,15 +162,18 @@ func said(words []allocator.Word, w *allocator.Word) bool {
 
 // archive lets the slices forget prizes that have been over for long.
 func (l *loop) archive() {
-	now := l.b.cfg.Clock()
+	now, ok := l.time()
+	if !ok {
+		return
+	}
 	var over []allocator.PrizeNo
 	l.b.cfg.State.Read(func(s *allocator.Bank) {
-		over = s.Over(allocator.MicrosOf(now.Add(-l.b.cfg.Retain)))
+		over = s.Over(now - allocator.Micros(l.b.cfg.Retain.Microseconds()))
 	})
 	if len(over) == 0 {
 		return
 	}
-	l.writer.Begin(make([]byte, l.b.cfg.Headroom, 1024), allocator.MicrosOf(now))
+	l.writer.Begin(make([]byte, l.b.cfg.Headroom, 1024), now)
 	for _, no := range over {
 		l.writer.Archive(no)
 	}

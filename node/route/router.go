@@ -195,11 +195,16 @@ func (r *Router) hold(d *draws.Draw) {
 // retryEvery is how often draws without a leader are routed again.
 const retryEvery = 10 * time.Millisecond
 
+// lastElection is how long a server that stops waits for others to be elected
+// on behalf of what it holds.
+const lastElection = 2 * time.Second
+
 // Run routes held draws again until ctx ends; it then fails them, and from then
 // on those that would have to be held. It is called once.
 func (r *Router) Run(ctx context.Context) {
 	ticker := time.NewTicker(retryEvery)
 	defer ticker.Stop()
+	var drained int64
 	for {
 		select {
 		case <-ctx.Done():
@@ -213,14 +218,26 @@ func (r *Router) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := draws.Now()
+		if drained == 0 && r.draining.Load() {
+			drained = now
+		}
 		for _, d := range r.take() {
-			if d.Deadline <= now {
+			switch {
+			case d.Deadline <= now:
 				d.Fail(draws.NoLeader)
-			} else {
+			case drained > 0 && now-drained > int64(lastElection) && !r.reachable(d):
+				d.Fail(draws.Draining)
+			default:
 				r.send(d)
 			}
 		}
 	}
+}
+
+// reachable reports whether a draw's slice has a leader.
+func (r *Router) reachable(d *draws.Draw) bool {
+	_, _, ok := r.target(d)
+	return ok
 }
 
 func (r *Router) take() []*draws.Draw {

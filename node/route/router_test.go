@@ -71,13 +71,16 @@ func (m mute) Propose([]byte, any) error       { return context.Canceled }
 func (m mute) Verify(context.Context) error    { return context.Canceled }
 func (m mute) Read(f func(s *allocator.Slice)) { f(m.Slice) }
 
+// clock is one that can be trusted.
+func clock(allocator.Micros) (allocator.Micros, bool) { return allocator.MicrosOf(time.Now()), true }
+
 // engine adds an engine for a slice that is led here. What it is given parks,
 // since it has heard of no prize.
 func (w *world) engine(slice allocator.SliceNo) *draws.Engine {
 	w.t.Helper()
 	m := mute{allocator.NewSlice(allocator.SliceConfig{Slice: slice, Slices: slices})}
 	e := draws.NewEngine(draws.Config{
-		Slice: slice, Log: m, State: m, Dates: calendar.New(), Router: w.r, Clock: time.Now,
+		Slice: slice, Log: m, State: m, Dates: calendar.New(), Router: w.r, Clock: clock,
 		NotDone: func(error) bool { return true }, Bank: func([]allocator.Note) {}, Logger: slog.New(slog.DiscardHandler),
 		MaxQueued: 1000, MaxParked: 1000,
 	})
@@ -374,5 +377,22 @@ func TestTheCatalogKeepsTheNewestDefinition(t *testing.T) {
 	c.Learn(allocator.Definition{No: 1, ID: "tea", Version: 3})
 	if p, _ := c.Find([]byte("tea")); p.Homed || c.Homed(1) {
 		t.Fatal("the limit was taken away")
+	}
+}
+
+func TestAServerThatStopsDoesNotHoldDrawsForever(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.r.Run(ctx)
+	}()
+	defer func() { cancel(); <-done }()
+	d := draw("ada", "r", patience)
+	w.r.Start(d, false)
+	w.r.Drain()
+	if a := d.Wait(); a.Failure != draws.Draining {
+		t.Fatalf("%+v", a)
 	}
 }

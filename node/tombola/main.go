@@ -4,20 +4,70 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
+	"sync/atomic"
+	"time"
 	_ "time/tzdata" // prizes have time zones, also on machines without a database of them
 
 	"tombola/node"
 	"tombola/node/cli"
+	"tombola/node/config"
 )
 
+// lastWords is how long a node that can't go on has to say why. Its standard
+// error may be a file on the very disk that hangs.
+const lastWords = time.Second
+
 func main() {
+	p := &program{stderr: &lastLine{to: os.Stderr}}
 	app := cli.App{
-		Serve:   node.Serve,
+		Serve:   p.serve,
 		Dev:     node.Dev,
 		Version: node.Version(),
 		Stdout:  os.Stdout,
-		Stderr:  os.Stderr,
+		Stderr:  p.stderr,
 	}
-	os.Exit(app.Run(context.Background(), os.Args[1:]))
+	status := app.Run(context.Background(), os.Args[1:])
+	if p.faulty {
+		p.end()
+	}
+	os.Exit(status)
+}
+
+// program is the process as a node in it that can't go on needs it.
+type program struct {
+	stderr *lastLine
+	faulty bool
+}
+
+func (p *program) serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
+	err := node.Serve(ctx, cfg, logger)
+	if p.faulty = errors.Is(err, node.ErrFault); p.faulty {
+		time.AfterFunc(lastWords, p.end)
+	}
+	return err
+}
+
+// end ends the process though its disk may hang, and a part of it with that.
+func (p *program) end() {
+	p.stderr.shut.Store(true)
+	node.Sever()
+	os.Exit(cli.ExitRefused)
+}
+
+// lastLine is a file that takes nothing more once it is shut: what the process
+// had to say is said, and it ends with that rather than with what all its parts
+// think of their connections being gone.
+type lastLine struct {
+	to   *os.File
+	shut atomic.Bool
+}
+
+func (l *lastLine) Write(p []byte) (int, error) {
+	if l.shut.Load() {
+		return len(p), nil
+	}
+	return l.to.Write(p)
 }

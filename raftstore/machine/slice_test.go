@@ -23,12 +23,15 @@ func open(t *testing.T, dir string) *outbox.Outbox {
 	return box
 }
 
+// noon of the day that entries have.
+const noon = allocator.Micros((20_000*24 + 12) * 3_600_000_000)
+
 // entries is a slice's log: a prize, tokens, draws of five users, a void.
 func entries() [][]byte {
 	var log [][]byte
 	add := func(f func(w *allocator.EntryWriter)) {
 		var w allocator.EntryWriter
-		w.Begin(nil, allocator.Micros(1_000_000*int64(len(log)+1)), []allocator.Day{20000})
+		w.Begin(nil, noon+allocator.Micros(1_000_000*int64(len(log)+1)), []allocator.Day{20000})
 		f(&w)
 		log = append(log, w.Bytes())
 	}
@@ -210,7 +213,7 @@ func TestAnEmptyReplicaIsCaughtUpWithTheEventsThatTheSinkLacks(t *testing.T) {
 	}
 	// Both go on alike.
 	var w allocator.EntryWriter
-	w.Begin(nil, 1<<40, []allocator.Day{20000})
+	w.Begin(nil, noon+1<<30, []allocator.Day{20000})
 	w.Draw(1, []byte("new"), nil)
 	apply(t, m, [][]byte{w.Bytes()})
 	apply(t, late, [][]byte{w.Bytes()})

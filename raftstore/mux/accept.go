@@ -20,8 +20,10 @@ func (m *Mux) acceptLoop() {
 				return
 			}
 			// Most likely out of file descriptors: others may come free.
+			if delay == 0 {
+				m.cfg.Logger.Error("no connection from a peer can be accepted; trying on", "error", err)
+			}
 			delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-			m.cfg.Logger.Error("accept a connection from a peer", "error", err, "retry_in", delay)
 			select {
 			case <-time.After(delay):
 				continue

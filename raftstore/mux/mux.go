@@ -76,7 +76,7 @@ func Listen(cfg Config) (*Mux, error) {
 		return nil, fmt.Errorf("mux: listen: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive(), Control: boundSilence}
 	listener, err := lc.Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		cancel()
@@ -95,6 +95,11 @@ func Listen(cfg Config) (*Mux, error) {
 	m.wg.Go(m.acceptLoop)
 	return m, nil
 }
+
+// silence is how long what was sent may go unacknowledged before a connection
+// counts as dead. The kernel alone goes on sending for a quarter of an hour, and
+// probes nothing meanwhile.
+const silence = 10 * time.Second
 
 // keepAlive notices within half a minute that a silent peer's machine is gone.
 func keepAlive() net.KeepAliveConfig {
@@ -148,7 +153,7 @@ func (m *Mux) dial(ctx context.Context, self Peer, addr string) (net.Conn, error
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)()
 
-	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	dialer := net.Dialer{KeepAliveConfig: keepAlive(), Control: boundSilence}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err == nil {
 		conn, err = m.introduce(ctx, conn, self, addr)
