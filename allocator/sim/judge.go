@@ -22,7 +22,7 @@ func (o *oracle) judge(t *site, draw int, out *allocator.Outcome) {
 		}
 	case allocator.SoldOut:
 		s.hit(SaidSoldOut)
-		if left := o.left(t, no, allocator.Purse{}); left != 0 {
+		if left := o.left(no, allocator.Purse{}); left != 0 {
 			s.fail("5: never falsely gone", "slice %d says sold_out while %d tokens of prize %d are left", t.no, left, no)
 		}
 	case allocator.DailyLimit:
@@ -30,7 +30,7 @@ func (o *oracle) judge(t *site, draw int, out *allocator.Outcome) {
 		name := allocator.Purse{Day: s.dateOf(t.round.now, def.Zone), Epoch: def.DayEpoch}
 		if t.purseOf(no, name) == nil {
 			p.closedDate = true
-		} else if left := o.left(t, no, name); left != 0 {
+		} else if left := o.left(no, name); left != 0 {
 			s.fail("5: never falsely gone", "slice %d says daily_limit while %d tokens of prize %d's %v are left", t.no, left, no, name)
 		}
 	case allocator.UserLimit:
@@ -68,7 +68,7 @@ func (o *oracle) judgeRepeat(t *site, d *draw, out *allocator.Outcome) {
 }
 
 func (o *oracle) judgeClosed(t *site, def *allocator.Definition, out *allocator.Outcome) {
-	right := false
+	var right bool
 	switch out.Verdict {
 	case allocator.Paused:
 		right = def.Status == allocator.StatusPaused
@@ -84,7 +84,7 @@ func (o *oracle) judgeClosed(t *site, def *allocator.Definition, out *allocator.
 
 // left counts the tokens of a purse that a draw could still get somewhere, but not
 // those that wait for a version, nor restocks before the bank has them.
-func (o *oracle) left(by *site, no allocator.PrizeNo, name allocator.Purse) int64 {
+func (o *oracle) left(no allocator.PrizeNo, name allocator.Purse) int64 {
 	s, p := o.sim, &o.prizes[no]
 	a := accountOf(&s.bank.view[no].VaultState, name)
 	var left int64

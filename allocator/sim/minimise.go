@@ -26,7 +26,7 @@ func (s *Sim) Minimise(opt Options, failure *Failure) (Options, *Failure) {
 		for again := true; again; {
 			again = false
 			for from := 0; from < opt.Steps; from += size {
-				if next, any := without(opt, from, from+size); any {
+				if next, changed := without(opt, from, from+size); changed {
 					again = try(next) || again
 				}
 			}

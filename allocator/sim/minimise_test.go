@@ -18,7 +18,9 @@ func TestARunDependsOnItsOptionsAlone(t *testing.T) {
 	}
 	first := tell()
 	for seed := range uint64(40) {
-		s.Run(Options{Seed: seed + 100, Steps: steps})
+		if f := s.Run(Options{Seed: seed + 100, Steps: steps}); f != nil {
+			t.Fatal(f)
+		}
 	}
 	if first == "" || tell() != first {
 		t.Fatal("the same seed tells another story")

@@ -52,7 +52,8 @@ type swarm struct {
 }
 
 func (w *swarm) choose(r *rng) {
-	*w = swarm{faults: Fault(r.next()) & Fault(r.next()|r.next()) & (1<<faults - 1)}
+	a, b, c := r.next(), r.next(), r.next()
+	*w = swarm{faults: Fault(a&(b|c)) & (1<<faults - 1)}
 	w.faults |= FaultChange & Fault(r.next()) // most runs have changes and voids
 	w.faults |= FaultVoid & Fault(r.next())
 	w.routed, w.thrifty, w.days, w.busy = r.one(2), r.one(2), r.one(8), 20+r.n(30)

@@ -135,6 +135,8 @@ func story(out io.Writer, opt sim.Options, failure *sim.Failure) error {
 	short, failure := s.Minimise(opt, failure)
 	fmt.Fprintf(out, "as short as it gets: %d of %d steps\n\n", short.Left(), opt.Steps)
 	short.Story = func(line string) { fmt.Fprintln(out, line) }
-	s.Run(short)
+	if f := s.Run(short); f != nil {
+		failure = f
+	}
 	return fmt.Errorf("%w\nreplay the whole of it: go test ./allocator/sim -run TestSim -v -seed %d", failure, opt.Seed)
 }
