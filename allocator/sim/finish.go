@@ -40,7 +40,7 @@ func (s *Sim) finish() {
 // rest delivers all messages in order, and lets leaders repeat what they have to,
 // until nothing waits any more.
 func (s *Sim) rest() {
-	for range 80 {
+	for round := range 80 {
 		silent := s.quiet()
 		if s.settled() {
 			if !silent {
@@ -49,6 +49,10 @@ func (s *Sim) rest() {
 			return
 		}
 		s.now += 600 * milli
+		if round > 40 && s.unsettled() == openReturn {
+			s.now += 6 * hour // of a date that is over, but not for long
+			s.hit(ReturnOfOldDate)
+		}
 		for k := range s.n + 1 {
 			s.tick(k)
 		}
@@ -75,6 +79,9 @@ func (s *Sim) quiet() bool {
 
 func (s *Sim) settled() bool { return s.unsettled() == "" }
 
+// openReturn is the one thing that may last until its date has been over for days.
+const openReturn = "a return is open"
+
 // unsettled says what is not at rest.
 func (s *Sim) unsettled() string {
 	if s.bank.flying || len(s.bank.notes)+len(s.bank.changes) > 0 {
@@ -96,7 +103,7 @@ func (s *Sim) unsettled() string {
 			}
 			for j := range t.view[no].Purses {
 				if t.view[no].Purses[j].Open > 0 {
-					return "a return is open"
+					return openReturn
 				}
 			}
 		}

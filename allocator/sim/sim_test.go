@@ -34,7 +34,7 @@ func TestSim(t *testing.T) {
 	var b strings.Builder
 	tally.Print(&b)
 	t.Log(b.String())
-	if never := tally.Missing(); *count >= 2000 && len(never) > 0 {
+	if never := tally.Missing(); *count >= 20000 && len(never) > 0 {
 		t.Fatalf("never met, which is a gap of the simulation: %v", never)
 	}
 }

@@ -69,6 +69,7 @@ const (
 	DateClosed
 	ReturnAcrossLeaders
 	LotAcrossLeaders
+	ReturnOfOldDate
 	marks
 )
 
@@ -90,6 +91,7 @@ func (m Mark) String() string {
 		"answered daily_limit", "answered user_limit", "answered not_released",
 		"last stock token and last day token apart", "two slices in the queue", "day epoch began after grants",
 		"eight dates kept, the next closes one", "return finished by another leader", "lot finished by another leader",
+		"return of a date that is over waited",
 	}[m]
 }
 
