@@ -2,10 +2,11 @@
 
 GO        ?= go
 FUZZTIME  ?= 10s
+HISTORIES ?= 10000
 BENCHTIME ?= 1s
 SEEDS     ?= 1000000
 
-.PHONY: help build run test deps lint fuzz sim mutants bench-go clean
+.PHONY: help build run test linearize deps lint fuzz sim mutants bench-go clean
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +22,9 @@ deps: ## install what the tests need beside Go: MariaDB's server
 
 test: deps ## all tests, with the race detector
 	$(GO) test -race -timeout 15m ./...
+
+linearize: ## judge HISTORIES (10000) histories of a cluster
+	$(GO) test -race -count=1 -timeout 120m -v -run TestHistories ./internal/linearize -histories $(HISTORIES)
 
 lint: ## gofmt, vet and golangci-lint (built into .bin on first use)
 	@scripts/golangci-lint.sh install

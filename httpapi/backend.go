@@ -87,6 +87,8 @@ type Operator interface {
 	Cluster(ctx context.Context) (wire.Cluster, error)
 	Audit(ctx context.Context, q wire.AuditQuery) (wire.AuditPage, error)
 	Verify(ctx context.Context) (wire.Report, error)
+	// Repair sends again what the sink lost, and verifies.
+	Repair(ctx context.Context, c wire.Change) (wire.Repair, error)
 	// Ready is asked often and must answer from what is known.
 	Ready(ctx context.Context) wire.Readiness
 }

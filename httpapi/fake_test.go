@@ -179,6 +179,10 @@ func (f *fake) Verify(context.Context) (wire.Report, error) {
 		Discrepancies: []wire.Discrepancy{{Kind: "missing_in_sink", Prize: "tv", GrantID: 1<<48 | 42, Detail: "no row"}}}, f.err
 }
 
+func (f *fake) Repair(context.Context, wire.Change) (wire.Repair, error) {
+	return wire.Repair{Rows: 1, Grants: []wire.Repaired{{GrantID: 1<<48 | 42, What: "row"}}}, f.err
+}
+
 func (f *fake) Ready(context.Context) wire.Readiness {
 	return wire.Readiness{Ready: f.ready.Ready, Code: f.ready.Code, Checks: bytesafe(f.ready.Checks)}
 }

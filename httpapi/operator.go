@@ -102,6 +102,22 @@ func (s *Server) getVerify(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	filled(&r)
+	return fasthttp.StatusOK, r, nil
+}
+
+func (s *Server) repairSink(c *call) (int, any, error) {
+	r, err := s.cfg.Backend.Repair(c.ctx, wire.Change{Actor: "admin@" + c.http.RemoteIP().String()})
+	if err != nil {
+		return 0, nil, err
+	}
+	r.Grants = some(r.Grants)
+	filled(&r.Report)
+	return fasthttp.StatusOK, r, nil
+}
+
+// filled has empty lists written as such.
+func filled(r *wire.Report) {
 	if r.Checked == nil {
 		r.Checked = map[string]int64{}
 	}
@@ -109,5 +125,4 @@ func (s *Server) getVerify(c *call) (int, any, error) {
 		r.Lag = map[string]int64{}
 	}
 	r.Discrepancies = some(r.Discrepancies)
-	return fasthttp.StatusOK, r, nil
 }

@@ -69,6 +69,7 @@ func (s *Server) routes() []route {
 		{"admin_cluster", get, "/admin/v1/cluster", admin, operators, large, callWait, s.getCluster},
 		{"admin_audit", get, "/admin/v1/audit", admin, operators, large, callWait, s.getAudit},
 		{"admin_verify", get, "/admin/v1/verify", admin, operators, large, verifyWait, s.getVerify},
+		{"admin_repair", post, "/admin/v1/verify/repair", admin, operators, large, verifyWait, s.repairSink},
 		{"pprof", get, "/debug/pprof/{profile?}", admin, operators, large, verifyWait, s.getProfile},
 	}
 }

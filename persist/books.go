@@ -86,8 +86,7 @@ func (s *Store) Books(ctx context.Context) (*Books, error) {
 		if b.Days, err = readDays(ctx, tx, "SELECT prize_id, day, sent FROM daily_send ORDER BY prize_id, day"); err != nil {
 			return err
 		}
-		b.Counted, err = readDays(ctx, tx, "SELECT prize_id, day, COUNT(*) - COUNT(voided_at) FROM send_log"+
-			" GROUP BY prize_id, day ORDER BY prize_id, day")
+		b.Counted, err = readDays(ctx, tx, countLog)
 		return err
 	})
 	if err != nil {
@@ -134,6 +133,10 @@ func (b *Books) Mismatches() []Mismatch {
 	})
 	return list
 }
+
+// countLog adds the send log up by prize and day.
+const countLog = "SELECT prize_id, day, COUNT(*) - COUNT(voided_at) FROM send_log" +
+	" GROUP BY prize_id, day ORDER BY prize_id, day"
 
 func readTotals(ctx context.Context, q querier) (totals []Total, err error) {
 	err = each(ctx, q, func(rows *sql.Rows) error {

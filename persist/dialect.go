@@ -25,6 +25,8 @@ type dialect struct {
 	// ofUser selects a user's rows of the send log by index: what follows
 	// FROM, with the user as its one argument.
 	ofUser string
+	// sum computes the parts of a Sum; empty where the server can't.
+	sum string
 	// statementBytes is the most that one statement should hold.
 	statementBytes int
 	// text makes the driver send bytes in the type of the id columns.

@@ -147,6 +147,7 @@ func mysqlDialect() dialect {
 		addTotal:       " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
 		addDay:         " ON DUPLICATE KEY UPDATE sent = sent + VALUES(sent)",
 		ofUser:         "send_log WHERE user_id = ?",
+		sum:            mysqlSum(),
 		statementBytes: maxStatement,
 		// Bytes are sent as _binary'…', which no character set touches.
 		text: func(b []byte) any { return b },

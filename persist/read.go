@@ -3,7 +3,6 @@ package persist
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -88,26 +87,25 @@ func (s *Store) sent(ctx context.Context, query string, args ...any) (found []Se
 // CountsAt returns a stream's checkpoint and how many rows it has of each
 // prize, both as of one instant.
 func (s *Store) CountsAt(ctx context.Context, stream uint16) (last uint64, perPrize map[string]Counts, err error) {
-	perPrize = map[string]Counts{}
-	first := allocator.NewGrantID(allocator.SliceNo(stream), 0)
-	err = s.snapshot(ctx, func(tx querier) error {
-		last, err = checkpoint(ctx, tx, stream)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		return each(ctx, tx, func(rows *sql.Rows) error {
-			var prize string
-			var c Counts
-			err := rows.Scan(&prize, &c.Rows, &c.Voided)
-			perPrize[prize] = c
-			return err
-		}, "SELECT prize_id, COUNT(*), COUNT(voided_at) FROM send_log WHERE grant_id BETWEEN ? AND ? GROUP BY prize_id",
-			uint64(first), uint64(first)+allocator.MaxSeq)
+	err = s.View(ctx, stream, func(v *View) error {
+		last, perPrize = v.Last, v.Counts
+		return nil
 	})
-	if err != nil {
-		return 0, nil, fmt.Errorf("persist: count stream %d: %w", stream, err)
-	}
-	return last, perPrize, nil
+	return last, perPrize, err
+}
+
+func countStream(ctx context.Context, tx querier, stream uint16) (map[string]Counts, error) {
+	perPrize := map[string]Counts{}
+	first := allocator.NewGrantID(allocator.SliceNo(stream), 0)
+	err := each(ctx, tx, func(rows *sql.Rows) error {
+		var prize string
+		var c Counts
+		err := rows.Scan(&prize, &c.Rows, &c.Voided)
+		perPrize[prize] = c
+		return err
+	}, "SELECT prize_id, COUNT(*), COUNT(voided_at) FROM send_log WHERE grant_id BETWEEN ? AND ? GROUP BY prize_id",
+		uint64(first), uint64(first)+allocator.MaxSeq)
+	return perPrize, err
 }
 
 // snapshot runs fn on one consistent state of the database.

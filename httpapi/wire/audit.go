@@ -34,6 +34,24 @@ type Report struct {
 	// is no discrepancy.
 	Lag           map[string]int64 `json:"lag"`
 	Discrepancies []Discrepancy    `json:"discrepancies"`
+	// Warnings are what is worth a look and mends itself.
+	Warnings []string `json:"warnings,omitzero"`
+}
+
+// Repair is what a repair of the sink put back, and what is left wrong.
+type Repair struct {
+	Rows   int64 `json:"rows"`   // that were missing
+	Voids  int64 `json:"voids"`  // marks that were missing
+	Totals int64 `json:"totals"` // mirrored totals set to what they should be
+	// Grants names what was put back, of each slice the first thousand.
+	Grants []Repaired `json:"grants"`
+	Report Report     `json:"report"`
+}
+
+// Repaired is one grant of which the row or the mark of its void was put back.
+type Repaired struct {
+	GrantID GrantID `json:"grant_id"`
+	What    string  `json:"what"` // row, void
 }
 
 // Discrepancy is one thing that does not agree.

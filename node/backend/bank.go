@@ -79,6 +79,7 @@ func (b *Backend) handle() {
 	b.handleSlices()
 	ask.Handle(a, askNode, b.answerNode)
 	ask.Handle(a, askBooks, b.answerBooks)
+	b.handleRepair()
 }
 
 // readBank calls f with the bank's committed state, if this server leads it at

@@ -2,12 +2,14 @@ package backend
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"tombola/allocator"
 	"tombola/httpapi/wire"
 	"tombola/node/membership"
 	"tombola/node/verify"
+	"tombola/persist"
 	"tombola/raftstore/outbox"
 )
 
@@ -15,8 +17,8 @@ import (
 const askBooks = "node/books"
 
 // verifyTries bounds how often prizes whose quota was moving are looked at
-// again.
-const verifyTries = 20
+// again: those that were compared once are done with.
+const verifyTries = 100
 
 // Verify implements httpapi.Operator.
 func (b *Backend) Verify(ctx context.Context) (wire.Report, error) {
@@ -24,19 +26,44 @@ func (b *Backend) Verify(ctx context.Context) (wire.Report, error) {
 	if err != nil {
 		return wire.Report{}, err
 	}
-	var report wire.Report
+	facts, err := b.facts(ctx, p)
+	if err != nil {
+		return wire.Report{}, err
+	}
+	report, moving := verify.Check(facts)
 	for range verifyTries {
-		facts, err := b.facts(ctx, p)
-		if err != nil {
-			return wire.Report{}, err
-		}
-		var moving []allocator.PrizeNo
-		report, moving = verify.Check(facts)
-		if len(moving) == 0 || !report.OK {
+		if len(moving) == 0 {
 			return report, nil
 		}
+		if facts, err = b.quotaFacts(ctx, p, moving); err != nil {
+			return wire.Report{}, err
+		}
+		moving = verify.Recheck(&report, facts, moving)
 	}
 	return report, wire.NewProblem(wire.CodeTimeout, "quota moves too fast between the bank and the slices to compare them")
+}
+
+// quotaFacts asks again for what was moving: slices first, the bank after them.
+func (b *Backend) quotaFacts(ctx context.Context, p *Parts, moving []verify.Line) (*verify.Facts, error) {
+	prizes := map[allocator.SliceNo][]allocator.PrizeNo{}
+	for _, l := range moving {
+		if !slices.Contains(prizes[l.Slice], l.Prize) {
+			prizes[l.Slice] = append(prizes[l.Slice], l.Prize)
+		}
+	}
+	f := &verify.Facts{}
+	for slice, numbers := range prizes {
+		states, err := askSlice[statesResponse](ctx, p, slice, askStates, statesRequest{Prizes: numbers})
+		if err != nil {
+			return nil, asProblem(err)
+		}
+		f.Proofs = append(f.Proofs, verify.Proof{Slice: slice, States: states.States})
+	}
+	var err error
+	if f.Vaults, err = askBank[[]allocator.VaultState](ctx, p, askVaults, struct{}{}); err != nil {
+		return nil, asProblem(err)
+	}
+	return f, nil
 }
 
 // facts asks the slices first and the bank after them.
@@ -67,6 +94,7 @@ func (b *Backend) facts(ctx context.Context, p *Parts) (*verify.Facts, error) {
 		if err := p.Ask.Server(ctx, server, askBooks, struct{}{}, &books); err != nil {
 			books = verify.Books{Node: membership.NodeID(server), Err: err.Error()}
 		}
+		books.Server, books.Shared = server, len(servers) == 1
 		f.Books = append(f.Books, books)
 	}
 	return f, nil
@@ -79,18 +107,44 @@ func (b *Backend) answerProof(ctx context.Context, group uint16, _ struct{}) (pr
 	if err != nil {
 		return proof, err
 	}
-	proof = verify.Proof{Slice: slice.No, Kept: map[string]verify.Counts{}, Sunk: map[string]verify.Counts{}}
+	proof = verify.Proof{
+		Slice: slice.No, Node: membership.NodeID(b.parts.Members.ServerID()),
+		Kept: map[string]verify.Counts{}, Sunk: map[string]verify.Counts{},
+	}
 	store, err := b.parts.Sink.Store()
 	if err == nil {
-		checkpoint, counts, failed := store.CountsAt(ctx, group)
-		for prize, n := range counts {
-			proof.Sunk[prize] = verify.Counts{Grants: n.Rows, Voids: n.Voided}
-		}
-		proof.Checkpoint, err = checkpoint, failed
+		slice.Machine.Read(func(s *allocator.Slice) { proof.Confirmed = s.Sunk() })
+		err = store.View(ctx, group, func(v *persist.View) error { return b.prove(ctx, slice, v, &proof) })
 	}
 	if err != nil {
 		proof.SinkError = err.Error()
+		proof.States = nil
+		b.stand(slice, &proof)
 	}
+	return proof, ctx.Err()
+}
+
+// prove compares with one state of the database.
+func (b *Backend) prove(ctx context.Context, slice *Slice, v *persist.View, proof *verify.Proof) error {
+	proof.Checkpoint = v.Last
+	for prize, n := range v.Counts {
+		proof.Sunk[prize] = verify.Counts{Grants: n.Rows, Voids: n.Voided}
+	}
+	b.stand(slice, proof)
+	if proof.Checkpoint > proof.Last {
+		return nil
+	}
+	if err := b.discount(ctx, slice, proof); err != nil {
+		return err
+	}
+	c := rowCheck{slice: slice, view: v}
+	err := c.run(ctx)
+	proof.Rows = c.rows
+	return err
+}
+
+// stand notes what the slice has granted and holds.
+func (b *Backend) stand(slice *Slice, proof *verify.Proof) {
 	slice.Machine.Read(func(s *allocator.Slice) {
 		proof.Last = s.Last()
 		for _, no := range s.Prizes() {
@@ -101,10 +155,6 @@ func (b *Backend) answerProof(ctx context.Context, group uint16, _ struct{}) (pr
 			}
 		}
 	})
-	if proof.SinkError != "" || proof.Checkpoint > proof.Last {
-		return proof, nil
-	}
-	return proof, b.discount(ctx, slice, &proof)
 }
 
 // discount takes the events after the sink's checkpoint off a slice's counts.
@@ -140,18 +190,23 @@ func (b *Backend) discount(ctx context.Context, slice *Slice, proof *verify.Proo
 // why that could not be found out: to verify, that is a finding.
 func (b *Backend) answerBooks(ctx context.Context, _ uint16, _ struct{}) (verify.Books, error) {
 	books := verify.Books{Node: membership.NodeID(b.parts.Members.ServerID())}
-	var err error
-	if books.Mismatches, err = b.mismatches(ctx); err != nil {
+	store, err := b.parts.Sink.Store()
+	if err == nil {
+		books.Mismatches, err = b.mismatches(ctx, store)
+	}
+	if err == nil {
+		err = store.Outside(ctx, b.parts.Cluster.Slices, func(row *persist.LogRow) bool {
+			books.Outside.Unknown(row, "there is no such slice")
+			return true
+		})
+	}
+	if err != nil {
 		books.Err = err.Error()
 	}
 	return books, nil
 }
 
-func (b *Backend) mismatches(ctx context.Context) ([]verify.Mismatch, error) {
-	store, err := b.parts.Sink.Store()
-	if err != nil {
-		return nil, err
-	}
+func (b *Backend) mismatches(ctx context.Context, store *persist.Store) ([]verify.Mismatch, error) {
 	books, err := store.Books(ctx)
 	if err != nil {
 		return nil, err

@@ -63,6 +63,7 @@ func (c *clusterSlicesCmd) Run(ctx context.Context, a *App) error {
 // verifyCmd compares what the parts of the cluster hold.
 type verifyCmd struct {
 	serverFlags `embed:"" set:"timeout=2m"`
+	RepairSink  bool `name:"repair-sink" help:"First send again what the sink lost; what was changed in it is left alone."`
 }
 
 // Run prints what was compared and each discrepancy.
@@ -73,7 +74,21 @@ func (c *verifyCmd) Run(ctx context.Context, a *App) error {
 	}
 	defer cl.close()
 	var r wire.Report
-	if err := c.show(ctx, a, cl, "/admin/v1/verify", &r, func(t *table) { t.report(&r) }); err != nil {
+	if c.RepairSink {
+		var done wire.Repair
+		raw, err := cl.into(ctx, call{method: "POST", path: "/admin/v1/verify/repair", repeatable: true}, &done)
+		if err != nil {
+			return err
+		}
+		if r = done.Report; c.json() {
+			err = a.printJSON(raw)
+		} else {
+			err = a.table(func(t *table) { t.repair(&done) })
+		}
+		if err != nil {
+			return err
+		}
+	} else if err := c.show(ctx, a, cl, "/admin/v1/verify", &r, func(t *table) { t.report(&r) }); err != nil {
 		return err
 	}
 	if r.OK && len(r.Discrepancies) == 0 {

@@ -265,6 +265,34 @@ func TestVerifyHasALineForEachDiscrepancy(t *testing.T) {
 	run(t, "verify", "--server", serve(t, problem(401, "unauthorized", "")).URL).want(t, ExitRefused, "TOMBOLA_ADMIN_TOKEN")
 }
 
+func TestARepairSaysWhatItPutBackAndWhatIsLeft(t *testing.T) {
+	s := serve(t, reply{status: 200, body: `{"rows":1,"voids":0,"totals":0,"grants":[{"grant_id":"1-42","what":"row"}],
+		"report":{"ok":true,"checked":{},"lag":{},"discrepancies":[],"warnings":["slice 1 is behind"]}}`})
+	r := run(t, "verify", "--repair-sink", "--server", s.URL)
+	r.want(t, ExitDone)
+	wantTable(t, r.out, `
+		PUT BACK COUNT
+		rows 1
+		voids 0
+		totals 0
+
+		GRANT PUT BACK
+		1-42 row
+
+		CHECKED COUNT
+
+		STREAM LAG
+
+		WARNING
+		slice 1 is behind
+
+		everything agrees`)
+	s.wantAsked(t, "POST /admin/v1/verify/repair")
+	left := serve(t, reply{status: 200, body: `{"rows":0,"voids":0,"totals":0,"grants":[],"report":{"ok":false,"checked":{},"lag":{},
+		"discrepancies":[{"kind":"changed_in_sink","prize":"tv","grant_id":"1-42","detail":"day"}]}}`})
+	run(t, "verify", "--repair-sink", "--server", left.URL).want(t, ExitRefused, "discrepancies: 1 found", "changed_in_sink")
+}
+
 func TestSizesAreReadable(t *testing.T) {
 	for n, want := range map[int64]string{0: "0B", 1023: "1023B", 1024: "1.0KiB", 1 << 30: "1.0GiB", 1 << 50: "1.0PiB", 1 << 62: "4096.0PiB"} {
 		if got := size(n); got != want {

@@ -218,6 +218,22 @@ func (t *table) groups(c *wire.Cluster) {
 	}
 }
 
+func (t *table) repair(r *wire.Repair) {
+	t.row("PUT BACK", "COUNT")
+	t.row("rows", r.Rows)
+	t.row("voids", r.Voids)
+	t.row("totals", r.Totals)
+	t.gap()
+	if len(r.Grants) > 0 {
+		t.row("GRANT", "PUT BACK")
+		for _, g := range r.Grants {
+			t.row(g.GrantID.String(), g.What)
+		}
+		t.gap()
+	}
+	t.report(&r.Report)
+}
+
 func (t *table) report(r *wire.Report) {
 	t.row("CHECKED", "COUNT")
 	for _, name := range slices.Sorted(maps.Keys(r.Checked)) {
@@ -229,6 +245,13 @@ func (t *table) report(r *wire.Report) {
 		t.row(name, r.Lag[name])
 	}
 	t.gap()
+	if len(r.Warnings) > 0 {
+		t.row("WARNING")
+		for _, w := range r.Warnings {
+			t.row(oneLine(w))
+		}
+		t.gap()
+	}
 	if r.OK && len(r.Discrepancies) == 0 {
 		t.row("everything agrees")
 		return

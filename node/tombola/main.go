@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	_ "time/tzdata" // prizes have time zones, also on machines without a database of them
@@ -45,6 +47,7 @@ type program struct {
 func (p *program) serve(ctx context.Context, cfg config.Config, logger *slog.Logger) error {
 	err := node.Serve(ctx, cfg, logger)
 	if p.faulty = errors.Is(err, node.ErrFault); p.faulty {
+		p.stderr.shut.Store(true)
 		time.AfterFunc(lastWords, p.end)
 	}
 	return err
@@ -52,21 +55,23 @@ func (p *program) serve(ctx context.Context, cfg config.Config, logger *slog.Log
 
 // end ends the process though its disk may hang, and a part of it with that.
 func (p *program) end() {
-	p.stderr.shut.Store(true)
 	node.Sever()
 	os.Exit(cli.ExitRefused)
 }
 
-// lastLine is a file that takes nothing more once it is shut: what the process
-// had to say is said, and it ends with that rather than with what all its parts
-// think of their connections being gone.
+// lastLine is a file that, once it is shut, takes the command's own words only:
+// the log ends with why the process does, rather than with what all its parts
+// think of what they lost.
 type lastLine struct {
 	to   *os.File
 	shut atomic.Bool
+	mu   sync.Mutex // one line after the other
 }
 
 func (l *lastLine) Write(p []byte) (int, error) {
-	if l.shut.Load() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut.Load() && !bytes.HasPrefix(p, []byte("tombola: ")) {
 		return len(p), nil
 	}
 	return l.to.Write(p)

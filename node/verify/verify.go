@@ -16,6 +16,8 @@ import (
 // sink: all counts are those of the events up to Checkpoint.
 type Proof struct {
 	Slice      allocator.SliceNo
+	Node       string // whose sink it is, where each has its own
+	Confirmed  uint64 // the event up to which the sink has said to hold all
 	Last       uint64 // the slice's last event
 	Checkpoint uint64 // the sink's
 	SinkError  string // why the sink could not be asked; its counts are then missing
@@ -23,6 +25,7 @@ type Proof struct {
 	// Kept and Sunk are grants and voids by prize id, as the slice has them and
 	// as the sink has.
 	Kept, Sunk map[string]Counts
+	Rows       Rows
 }
 
 // Counts are grants, voided ones included, and voids.
@@ -39,8 +42,11 @@ type Mismatch struct {
 // Books is what one database says of its own totals.
 type Books struct {
 	Node       string
+	Server     string // the node's full name, for a repair to reach it
 	Err        string
 	Mismatches []Mismatch
+	Outside    Rows // those of no slice
+	Shared     bool // there is no other database
 }
 
 // Facts are everything that is compared. Proofs were taken before Vaults, so
@@ -51,9 +57,10 @@ type Facts struct {
 	Books  []Books
 }
 
-// Check compares. The second result lists prizes whose slices and bank could
-// not be compared, since quota was moving between the two looks: ask again.
-func Check(f *Facts) (wire.Report, []allocator.PrizeNo) {
+// Check compares. The second result lists the lines between slices and bank
+// that could not be compared, since quota was moving between the two looks: ask
+// again.
+func Check(f *Facts) (wire.Report, []Line) {
 	c := &checker{report: wire.Report{
 		Checked: map[string]int64{}, Lag: map[string]int64{}, Discrepancies: []wire.Discrepancy{},
 	}}
@@ -67,15 +74,55 @@ func Check(f *Facts) (wire.Report, []allocator.PrizeNo) {
 		c.slice(&f.Proofs[i], known)
 	}
 	for i := range f.Books {
-		c.books(&f.Books[i])
+		c.books(&f.Books[i], f.Proofs)
 	}
 	c.report.OK = len(c.report.Discrepancies) == 0
 	return c.report, c.moving
 }
 
+// Line is one purse of one slice, as the bank counts it.
+type Line struct {
+	Prize allocator.PrizeNo
+	Purse allocator.Purse
+	Slice allocator.SliceNo
+}
+
+// Recheck compares the given lines alone, in a later look, and returns those
+// that could still not be compared. A line that was compared once is done with:
+// its sums are cumulative, so each look proves all of its past.
+func Recheck(report *wire.Report, f *Facts, lines []Line) []Line {
+	c := &checker{report: *report}
+	for _, l := range lines {
+		c.again(f, l)
+	}
+	c.report.OK = len(c.report.Discrepancies) == 0
+	*report = c.report
+	return c.moving
+}
+
+func (c *checker) again(f *Facts, l Line) {
+	for i := range f.Vaults {
+		v := &f.Vaults[i]
+		if v.Def.No != l.Prize {
+			continue
+		}
+		for j := range v.Accounts {
+			a := &v.Accounts[j]
+			if a.Purse != l.Purse || int(l.Slice) > len(a.Lines) {
+				continue
+			}
+			if purse := purseOf(f.Proofs, l.Slice, l.Prize, l.Purse); purse != nil {
+				c.line(v, a, &a.Lines[l.Slice-1], purse)
+			}
+			return
+		}
+	}
+	// The date, or its epoch, is over: there is nothing left to compare.
+}
+
 type checker struct {
 	report wire.Report
-	moving []allocator.PrizeNo
+	moving []Line
 }
 
 func (c *checker) found(kind, prize, format string, args ...any) {
@@ -141,7 +188,7 @@ func (c *checker) line(v *allocator.VaultState, a *allocator.AccountState, l *al
 	case l.Lots == p.Lots+1 && l.Open > 0:
 		lots -= l.Open
 	case l.Lots > p.Lots:
-		c.moving = append(c.moving, v.Def.No)
+		c.moving = append(c.moving, Line{v.Def.No, a.Purse, l.Slice})
 		return
 	}
 	switch {
@@ -149,7 +196,7 @@ func (c *checker) line(v *allocator.VaultState, a *allocator.AccountState, l *al
 	case l.Returns+1 == p.Returns && p.Open > 0:
 		returns += p.Open
 	case l.Returns > p.Returns:
-		c.moving = append(c.moving, v.Def.No)
+		c.moving = append(c.moving, Line{v.Def.No, a.Purse, l.Slice})
 		return
 	}
 	if lots != p.LotSum || l.Lots < p.Lots {
@@ -191,17 +238,49 @@ func (c *checker) slice(p *Proof, known func(allocator.PrizeNo) bool) {
 		return
 	}
 	c.report.Lag[name] = int64(p.Last - p.Checkpoint)
+	if p.Checkpoint < p.Confirmed {
+		c.report.Warnings = append(c.report.Warnings, fmt.Sprintf(
+			"slice %s: the sink is at event %d and was at %d before: it is an older state, and is sent the rest again",
+			name, p.Checkpoint, p.Confirmed))
+	}
+	c.rows("slice "+name, &p.Rows)
+	c.counts(p, name)
+}
+
+// counts compares what the rows' comparison leaves unexplained: rows of which
+// the slice remembers only how many they are.
+func (c *checker) counts(p *Proof, name string) {
 	for _, prize := range prizesOf(p) {
+		off := p.Rows.offOf(prize, "")
 		kept, sunk := p.Kept[prize], p.Sunk[prize]
 		c.report.Checked["rows"] += sunk.Grants
 		switch {
-		case sunk.Grants < kept.Grants:
+		case sunk.Grants < kept.Grants+off.Grants:
 			c.found("missing_in_sink", prize, "slice %s granted %d up to event %d, the sink has %d rows", name, kept.Grants, p.Checkpoint, sunk.Grants)
-		case sunk.Grants > kept.Grants:
+		case sunk.Grants > kept.Grants+off.Grants:
 			c.found("unknown_in_sink", prize, "slice %s granted %d up to event %d, the sink has %d rows", name, kept.Grants, p.Checkpoint, sunk.Grants)
 		}
-		if sunk.Voids != kept.Voids {
+		if sunk.Voids != kept.Voids+off.Voids {
 			c.found("voids_in_sink", prize, "slice %s voided %d up to event %d, the sink has %d voided rows", name, kept.Voids, p.Checkpoint, sunk.Voids)
+		}
+	}
+}
+
+// rows names the rows that differ.
+func (c *checker) rows(where string, r *Rows) {
+	c.report.Checked["rows_compared"] += r.Compared
+	c.report.Checked["rows_counted"] += r.Counted
+	for _, d := range r.Found {
+		out := wire.Discrepancy{Kind: d.Kind, Prize: d.Prize, GrantID: wire.GrantID(d.Grant), Detail: d.Detail}
+		if _, err := allocator.ParseGrantID(d.Grant.String()); err != nil {
+			// Nobody can have been given it, so it has no text.
+			out.GrantID, out.Detail = 0, fmt.Sprintf("row %d: %s", uint64(d.Grant), d.Detail)
+		}
+		c.report.Discrepancies = append(c.report.Discrepancies, out)
+	}
+	for _, kind := range []string{KindMissing, KindChanged, KindUnknown} {
+		if more := r.More[kind]; more > 0 {
+			c.found(kind, "", "%s: %d more", where, more)
 		}
 	}
 }
@@ -220,15 +299,36 @@ func prizesOf(p *Proof) []string {
 	return ids
 }
 
-func (c *checker) books(b *Books) {
+// books names totals that the send log does not add up to, unless the rows
+// that were named explain it.
+func (c *checker) books(b *Books, proofs []Proof) {
 	if b.Err != "" {
 		c.found("sink_unreachable", "", "totals of %s: %s", b.Node, b.Err)
 	}
+	c.rows("no slice", &b.Outside)
 	for _, m := range b.Mismatches {
+		if m.Counted-m.Mirrored == Extra(b, proofs, m.Prize, m.Day) {
+			continue
+		}
 		what := "prize_send_num"
 		if m.Day != "" {
 			what = "daily_send of " + m.Day
 		}
-		c.found("sink_totals", m.Prize, "%s says %d, the send log adds up to %d", what, m.Mirrored, m.Counted)
+		c.found(KindTotals, m.Prize, "%s says %d, the send log adds up to %d", what, m.Mirrored, m.Counted)
 	}
+}
+
+// Extra returns by how much the send log of a database adds up to more than
+// the grants that hold, because of rows that are missing, changed or unknown.
+// An empty day means all.
+func Extra(b *Books, proofs []Proof, prize, day string) int64 {
+	off := b.Outside.offOf(prize, day)
+	sum := off.Grants - off.Voids
+	for i := range proofs {
+		if p := &proofs[i]; b.Shared || p.Node == b.Node {
+			off := p.Rows.offOf(prize, day)
+			sum += off.Grants - off.Voids
+		}
+	}
+	return sum
 }
