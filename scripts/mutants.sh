@@ -29,7 +29,7 @@ for patch in "$root"/testdata/mutants/*.patch; do
 	caught=""
 	if [ -z "$test" ]; then
 		test="$go test -count=1 ./allocator/..."
-		if ! "$go" build -o "$tree/simulate" ./allocator/sim/simulate; then
+		if ! "$go" build -trimpath -o "$tree/simulate" ./allocator/sim/simulate; then
 			echo "$name does not build" >&2
 			exit 1
 		fi
