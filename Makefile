@@ -4,8 +4,9 @@ GO        ?= go
 FUZZTIME  ?= 10s
 HISTORIES ?= 10000
 BENCHTIME ?= 1s
+SEEDS     ?= 1000000
 
-.PHONY: help build run test linearize deps lint fuzz bench-go clean
+.PHONY: help build run test linearize deps lint fuzz sim mutants bench-go clean
 
 help: ## show these lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +34,12 @@ lint: ## gofmt, vet and golangci-lint (built into .bin on first use)
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@scripts/fuzz.sh $(FUZZTIME)
+
+sim: ## SEEDS (1000000) seeds of the core's simulation, on all cores
+	$(GO) run ./allocator/sim/simulate -seeds $(SEEDS)
+
+mutants: ## planted bugs, and which test or seed catches each
+	@scripts/mutants.sh
 
 bench-go: ## the benchmarks of all packages
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...

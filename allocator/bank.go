@@ -165,6 +165,13 @@ func (v *vault) timely(day Day, now Micros) bool {
 	return now.near(day) && (len(v.days) < keptDays || now.longAfter(v.days[0].day))
 }
 
+// overdue reports whether a date without an account will not get one any more,
+// since it has long been over. A return of its tokens closes it for good, or its
+// slice would repeat that for ever.
+func (v *vault) overdue(name Purse, now Micros) bool {
+	return v.fundable(name) && now.longAfter(name.Day)
+}
+
 // fund opens the account of a date, if it can be.
 func (b *Bank) fund(v *vault, name Purse) *account {
 	if !v.fundable(name) || b.dated && !v.timely(name.Day, b.now) {

@@ -13,6 +13,9 @@ func (b *Bank) note(n *Note) {
 	a := v.account(n.Purse)
 	if a == nil {
 		if a = b.fund(v, n.Purse); a == nil {
+			if b.dated && n.Open > 0 && v.overdue(n.Purse, b.now) {
+				v.closed = n.Purse.Day + 1
+			}
 			return
 		}
 	}
@@ -116,7 +119,7 @@ func (b *Bank) Learns(n *Note, now Micros) bool {
 	}
 	a := v.account(n.Purse)
 	if a == nil {
-		return v.fundable(n.Purse) && v.timely(n.Purse.Day, now)
+		return v.fundable(n.Purse) && v.timely(n.Purse.Day, now) || n.Open > 0 && v.overdue(n.Purse, now)
 	}
 	l := &a.lines[n.Slice-1]
 	switch {

@@ -77,11 +77,19 @@ func (st *VaultState) Settled(change *ChangeOutcome) bool {
 
 // State returns a prize as the bank keeps it.
 func (b *Bank) State(no PrizeNo) (VaultState, bool) {
+	var st VaultState
+	ok := b.ReadState(no, &st)
+	return st, ok
+}
+
+// ReadState is State into st, whose memory it uses again.
+func (b *Bank) ReadState(no PrizeNo, st *VaultState) bool {
 	v := b.vault(no)
 	if v == nil {
-		return VaultState{}, false
+		return false
 	}
-	st := VaultState{Def: v.def, Operation: v.op}
+	accounts := st.Accounts[:0]
+	*st = VaultState{Def: v.def, Operation: v.op, Behind: st.Behind[:0]}
 	if v.shrink.on {
 		st.Target = v.shrink.target
 	}
@@ -91,20 +99,24 @@ func (b *Bank) State(no PrizeNo) (VaultState, bool) {
 		}
 	}
 	v.accounts(func(name Purse, a *account) {
-		as := AccountState{
-			Purse: name, Size: a.size, Before: a.before, Pool: a.pool, Held: a.held, Reserve: a.reserve,
-			Dry: a.said == v.def.Version,
+		var lines []LineState
+		if len(accounts) < cap(accounts) {
+			lines = accounts[:len(accounts)+1][len(accounts)].Lines[:0]
 		}
 		for i := range a.lines {
 			l := &a.lines[i]
-			as.Lines = append(as.Lines, LineState{
+			lines = append(lines, LineState{
 				Slice: SliceNo(i + 1), Lots: l.lots, LotSum: l.lotSum, Open: l.open,
 				Returns: l.returns, RetSum: l.retSum, Empty: l.empty(), Need: l.need,
 			})
 		}
-		st.Accounts = append(st.Accounts, as)
+		accounts = append(accounts, AccountState{
+			Purse: name, Size: a.size, Before: a.before, Pool: a.pool, Held: a.held, Reserve: a.reserve,
+			Dry: a.said == v.def.Version, Lines: lines,
+		})
 	})
-	return st, true
+	st.Accounts = accounts
+	return true
 }
 
 // Received reports whether the bank has accepted a slice's returns of a purse

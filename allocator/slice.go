@@ -70,6 +70,14 @@ func NewSlice(cfg SliceConfig) *Slice {
 	return &Slice{cfg: cfg, ledger: ledger.New(), prizes: make([]*prize, 1), open: make(map[PrizeNo]struct{})}
 }
 
+// Reset makes the slice as NewSlice made it and keeps memory for its next use.
+// No image of it may be in use.
+func (s *Slice) Reset() {
+	s.ledger.Reset()
+	clear(s.open)
+	*s = Slice{cfg: s.cfg, ledger: s.ledger, prizes: s.prizes[:1], days: s.days[:0], open: s.open}
+}
+
 // prize is a prize as one slice knows it.
 type prize struct {
 	def       Definition

@@ -115,25 +115,33 @@ type PrizeState struct {
 
 // State returns what the slice knows of a prize.
 func (s *Slice) State(no PrizeNo) (PrizeState, bool) {
+	var st PrizeState
+	ok := s.ReadState(no, &st)
+	return st, ok
+}
+
+// ReadState is State into st, whose memory it uses again.
+func (s *Slice) ReadState(no PrizeNo, st *PrizeState) bool {
 	p := s.prize(no)
 	if p == nil {
-		return PrizeState{}, false
+		return false
 	}
-	st := PrizeState{
-		Slice: s.cfg.Slice, Seq: s.ledger.Last(), Def: p.def,
-		Granted: p.granted, Voided: p.voided, Restocked: p.restocked, Strays: p.strays,
-		Purses: []PurseState{p.stock.state(Purse{}, p.def.Version)},
-	}
+	sent, purses := st.Sent[:0], append(st.Purses[:0], p.stock.state(Purse{}, p.def.Version))
 	for i := range p.days {
 		b := &p.days[i]
-		st.Sent = append(st.Sent, DayCount{b.day, b.sent})
+		sent = append(sent, DayCount{b.day, b.sent})
 		if p.def.DailyLimit > 0 {
 			ps := b.purse.state(Purse{Day: b.day, Epoch: p.def.DayEpoch}, p.def.Version)
 			ps.Counts, ps.Before = b.counts, b.before
-			st.Purses = append(st.Purses, ps)
+			purses = append(purses, ps)
 		}
 	}
-	return st, true
+	*st = PrizeState{
+		Slice: s.cfg.Slice, Seq: s.ledger.Last(), Def: p.def,
+		Granted: p.granted, Voided: p.voided, Restocked: p.restocked, Strays: p.strays,
+		Sent: sent, Purses: purses,
+	}
+	return true
 }
 
 // Prizes returns the numbers of the prizes that the slice knows, ascending.
