@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tombola/allocator"
 	"tombola/httpapi"
 	"tombola/httpapi/wire"
 )
@@ -87,6 +88,19 @@ func TestAGroupAheadOfTheTimeWaitsForItOrForAnOperator(t *testing.T) {
 	endAll(nodes)
 
 	nodes = run(time.Now().Add(time.Hour))
+	await(t, "no group is ahead any more, drawn or not", func() bool {
+		for _, n := range nodes {
+			last := allocator.Micros(0)
+			n.bank.Machine.Read(func(s *allocator.Bank) { last = s.Now() })
+			for _, slice := range n.slices {
+				slice.Machine.Read(func(s *allocator.Slice) { last = max(last, s.Now()) })
+			}
+			if last.Time().After(ahead) {
+				return false
+			}
+		}
+		return true
+	})
 	for i, user := range users {
 		d := try(nodes[i%3], user, "2", patience)
 		if at := wire.Time(d.GrantedAt).Time(); d.Outcome != wire.Granted || d.Repeat || at.After(ahead) {

@@ -121,6 +121,7 @@ func (l *loop) tick() {
 	if !ok {
 		return // nothing could be done with what the bank would answer
 	}
+	l.turnBack(at)
 	e, now := l.e, l.e.now()
 	passed := time.Duration(now - l.counted)
 	count := passed >= countEvery
@@ -156,6 +157,23 @@ func (l *loop) tick() {
 	})
 	if len(notes) > 0 {
 		e.cfg.Bank(notes)
+	}
+}
+
+// turnBack commits an entry that does nothing where time may go back: the state
+// would be ahead of it for as long as there is nothing to decide, and whoever
+// leads next may not have been told that it may.
+func (l *loop) turnBack(now allocator.Micros) {
+	var last allocator.Micros
+	l.e.cfg.State.Read(func(s *allocator.Slice) { last = s.Now() })
+	if last.Time().Sub(now.Time()) <= allocator.StepBack {
+		return
+	}
+	l.dates(now)
+	var w allocator.EntryWriter
+	w.Begin(make([]byte, l.e.cfg.Headroom, l.e.cfg.Headroom+64), now, l.days)
+	if err := l.e.cfg.Log.Propose(w.Bytes(), &l.result); err != nil {
+		l.e.cfg.Logger.Warn("the slice's time could not go back", "err", err)
 	}
 }
 

@@ -123,8 +123,26 @@ func (l *loop) once(prizes []allocator.PrizeNo, s *allocator.Bank) {
 	}
 }
 
+// turnBack commits an entry that does nothing where time may go back: the state
+// would be ahead of it for as long as there is nothing to decide, and whoever
+// leads next may not have been told that it may.
+func (l *loop) turnBack() {
+	var last allocator.Micros
+	l.b.cfg.State.Read(func(s *allocator.Bank) { last = s.Now() })
+	now, ok := l.b.cfg.Clock(last)
+	if !ok || last.Time().Sub(now.Time()) <= allocator.StepBack {
+		return
+	}
+	var w allocator.BankWriter
+	w.Begin(make([]byte, l.b.cfg.Headroom, l.b.cfg.Headroom+16), now)
+	if err := l.b.cfg.Log.Propose(w.Bytes(), &l.result); err != nil {
+		l.b.cfg.Logger.Warn("the bank's time could not go back", "err", err)
+	}
+}
+
 // repeat tells the slices again what they have not confirmed.
 func (l *loop) repeat() {
+	l.turnBack()
 	l.words = l.words[:0]
 	l.b.cfg.State.Read(func(s *allocator.Bank) { l.once(s.Busy(), s) })
 	l.send()
