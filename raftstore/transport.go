@@ -44,14 +44,40 @@ func (t *transport) Consumer() <-chan raft.RPC {
 // AppendEntries implements raft.Transport.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
 	args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
-	if err == nil && resp.Term <= args.Term {
-		t.peers.heard(string(id), resp.LastLog, time.Now())
+	for {
+		var answer raft.AppendEntriesResponse
+		err := t.NetworkTransport.AppendEntries(id, target, args, &answer)
+		*resp = answer
+		if err == nil && answer.Term <= args.Term {
+			t.peers.heard(string(id), answer.LastLog, time.Now())
+		}
+		if heartbeat(args) {
+			return err
+		}
+		missed := t.peers.replicated(string(id), err == nil)
+		if missed < restAfter || !t.awaitReturn(string(id), args.Term) {
+			return err
+		}
 	}
-	if !heartbeat(args) {
-		t.peers.replicated(string(id), err == nil)
+}
+
+// restAfter is how many attempts in a row to send a peer entries fail before
+// the next one waits for it to answer heartbeats. Raft itself would rest twice
+// as long after each, ten seconds in the end, and not notice that it is back.
+const restAfter = 6
+
+// awaitReturn returns once the peer has answered a heartbeat; false when this
+// server's term as a leader is over first.
+func (t *transport) awaitReturn(id string, term uint64) bool {
+	since := time.Now()
+	r := t.prompt.raft.Load()
+	for r != nil && r.State() == raft.Leader && r.CurrentTerm() == term {
+		if t.peers.get(id).at.After(since) {
+			return true
+		}
+		time.Sleep(t.prompt.election / lookParts)
 	}
-	return err
+	return false
 }
 
 // heartbeat reports whether a message is no more than that.
@@ -113,7 +139,7 @@ type contact struct {
 	at   time.Time
 	last uint64 // last log index
 	// missed is how often in a row it could not be sent what it lacks. Raft
-	// then rests, up to ten seconds, whatever its heartbeats say meanwhile.
+	// then rests, whatever its heartbeats say meanwhile.
 	missed int
 }
 
@@ -127,7 +153,9 @@ func (p *peers) heard(id string, last uint64, at time.Time) {
 	p.all[id] = c
 }
 
-func (p *peers) replicated(id string, ok bool) {
+// replicated notes whether a peer could be sent entries, and returns how often
+// in a row it could not.
+func (p *peers) replicated(id string, ok bool) (missed int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.all[id]
@@ -135,6 +163,7 @@ func (p *peers) replicated(id string, ok bool) {
 		c.missed = 0
 	}
 	p.all[id] = c
+	return c.missed
 }
 
 func (p *peers) get(id string) contact {
