@@ -158,6 +158,9 @@ func TestAServerWithoutRoomIsAFollowerThatCatchesUp(t *testing.T) {
 	if got := poor.group.Status(); got.Installs != 0 || got.LastIndex != was {
 		t.Errorf("without room: %+v", got)
 	}
+	if err := poor.group.Snapshot(); !hasNoRoom(err) {
+		t.Errorf("a snapshot of its own, without room: %v", err)
+	}
 	for i := range full {
 		full[i].Store(false)
 	}

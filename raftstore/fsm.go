@@ -17,7 +17,8 @@ type fsm struct {
 	pending   *pending
 	fault     *fault
 	closing   *atomic.Bool
-	stall     watchdog // an entry's events are written to the disk
+	room      func() bool // whether snapshots may be written; nil: always
+	stall     watchdog    // an entry's events are written to the disk
 	installs  *installs
 	started   atomic.Bool              // what is restored from now on came from a leader
 	unsnapped atomic.Int64             // bytes applied since the last snapshot
@@ -97,7 +98,7 @@ type fsmImage struct {
 
 // Persist implements raft.FSMSnapshot.
 func (i *fsmImage) Persist(sink raft.SnapshotSink) error {
-	err := i.image.Persist(stoppable{to: sink, stop: i.fsm.closing})
+	err := i.image.Persist(stoppable{to: sink, stop: i.fsm.closing, room: i.fsm.room})
 	if err != nil {
 		_ = sink.Cancel()
 		return err
@@ -113,15 +114,20 @@ func (i *fsmImage) Persist(sink raft.SnapshotSink) error {
 func (i *fsmImage) Release() { i.image.Release() }
 
 // stoppable fails writes once stop is set, so that a shutdown need not wait
-// for a large snapshot.
+// for a large snapshot, and while the disk has no room: what is left of it
+// belongs to the log.
 type stoppable struct {
 	to   io.Writer
 	stop *atomic.Bool
+	room func() bool // nil: always
 }
 
 func (s stoppable) Write(p []byte) (int, error) {
 	if s.stop.Load() {
 		return 0, errClosing
+	}
+	if s.room != nil && !s.room() {
+		return 0, errNoRoom
 	}
 	return s.to.Write(p)
 }

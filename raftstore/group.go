@@ -76,7 +76,7 @@ func open(opts Options) (*Group, error) {
 	}
 	stall := watchdog{limit: opts.DiskStall, fail: fault.hang}
 	g.fsm = &fsm{
-		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing,
+		machine: opts.Machine, pending: g.pending, fault: fault, closing: &end.closing, room: opts.Room,
 		stall: stall, installs: newInstalls(opts.Logger), restored: g.restored,
 	}
 	g.verifier = &verifier{check: g.verifyOnce}

@@ -95,7 +95,7 @@ type Options struct {
 	// Room, if not nil, reports whether there is room on the disk for what a
 	// leader sends. While there is none, entries and snapshots are refused
 	// before they touch the disk, and this server is a follower that falls
-	// behind. It is called for every message with entries, so it must be quick.
+	// behind; nor does it take snapshots of its own. It is called for every message with entries, so it must be quick.
 	Room func() bool
 
 	Logger *slog.Logger

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // errNoRoom is what the leader is told when this server takes nothing more.
-var errNoRoom = errors.New("raftstore: the disk is nearly full, nothing more is taken")
+var errNoRoom = errors.New("raftstore: the disk is nearly full, nothing more is written")
 
 // noRoomEvery is how often refusals are logged.
 const noRoomEvery = 30 * time.Second
@@ -81,6 +82,12 @@ func (g *roomGate) check() bool {
 		g.logger.Error("the disk is nearly full: nothing is taken from the leader, this server falls behind")
 	}
 	return ok
+}
+
+// hasNoRoom reports whether err is a peer's answer that it has no room. Raft
+// passes on no more than its text.
+func hasNoRoom(err error) bool {
+	return err != nil && strings.Contains(err.Error(), errNoRoom.Error())
 }
 
 func (g *roomGate) refuse(rpc raft.RPC) {

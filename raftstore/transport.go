@@ -55,7 +55,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
 			return err
 		}
 		missed := t.peers.replicated(string(id), err == nil)
-		if missed < restAfter || !t.awaitReturn(string(id), args.Term) {
+		if missed < restAfter || hasNoRoom(err) || !t.awaitReturn(string(id), args.Term) {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -45,13 +46,28 @@ func TestALowDisk(t *testing.T) {
 		t.Errorf("a draw at the server with the low disk: %v", err)
 	}
 	leadsNothing(t, c, "n1")
-	grantAt(1, 50, 100)
+	grantAt(1, 50, 75)
+
+	// Below a quarter of the floor it takes no entries any more, rather than to
+	// end when the last byte is gone.
+	must(t, disks[0].Fill(floor/4-1<<20))
+	grantAt(1, 75, 100)
+	must(t, testcluster.Until(within(t), func(context.Context) error {
+		if len(c.Nodes[0].Logged("the disk is nearly full: nothi")) == 0 {
+			return errors.New("it does not say that it has no room")
+		}
+		return nil
+	}))
+	grantAt(2, 100, 110)
+	if !c.Nodes[0].Running() {
+		t.Fatalf("the server with the full disk ended:\n%s", c.Nodes[0].Tail(5))
+	}
 
 	must(t, disks[1].Fill(floor-1<<20))
 	must(t, disks[2].Fill(floor-1<<20))
 	for i := range c.Nodes {
 		unready(t, c, i)
-		if _, err := c.Client(i).Draw(within(t), "tv", user(100), "r"); testcluster.CodeOf(err) != wire.CodeDiskLow {
+		if _, err := c.Client(i).Draw(within(t), "tv", user(110), "r"); testcluster.CodeOf(err) != wire.CodeDiskLow {
 			t.Errorf("a draw at server %d, all disks low: %v", i+1, err)
 		}
 	}
@@ -64,7 +80,8 @@ func TestALowDisk(t *testing.T) {
 	if err := c.WaitReady(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	grantAt(0, 100, 150)
+	grantAt(0, 110, 150)
+	caughtUp(t, c)
 	sunk(t, c)
 	holdsExactly(t, db, "tv", grants)
 	verified(t, c)
@@ -103,6 +120,25 @@ func leadsNothing(t testing.TB, c *testcluster.Cluster, node string) {
 		for _, g := range state.Groups {
 			if g.Leader == node || g.Leader == "" {
 				return fmt.Errorf("%s is led by %q", g.Name, g.Leader)
+			}
+		}
+		return nil
+	}))
+}
+
+// caughtUp waits until every replica has applied what its group has committed.
+func caughtUp(t testing.TB, c *testcluster.Cluster) {
+	t.Helper()
+	must(t, testcluster.Until(within(t), func(ctx context.Context) error {
+		state, err := c.Client(0).Cluster(ctx)
+		if err != nil {
+			return err
+		}
+		for _, g := range state.Groups {
+			for _, r := range g.Replicas {
+				if r.Applied < g.Committed {
+					return fmt.Errorf("%s has applied %d of %d in %s", r.Node, r.Applied, g.Committed, g.Name)
+				}
 			}
 		}
 		return nil

@@ -34,7 +34,8 @@ func NewSmallDisk(t testing.TB, dir string, bytes int64) *SmallDisk {
 	return &SmallDisk{dir}
 }
 
-// Fill takes up space until about the given number of bytes are left.
+// Fill takes up space until about the given number of bytes are left. It may be
+// called again to leave less.
 func (d *SmallDisk) Fill(leave int64) error {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(d.dir, &s); err != nil {
@@ -45,8 +46,12 @@ func (d *SmallDisk) Fill(leave int64) error {
 		return fmt.Errorf("testcluster: %w", err)
 	}
 	defer file.Close()
+	before, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("testcluster: %w", err)
+	}
 	take := int64(s.Bavail)*s.Bsize - leave
-	if err := syscall.Fallocate(int(file.Fd()), 0, 0, take); err != nil {
+	if err := syscall.Fallocate(int(file.Fd()), 0, before.Size(), take); err != nil {
 		return fmt.Errorf("testcluster: fill %s: %w", d.dir, err)
 	}
 	return nil
