@@ -46,7 +46,7 @@ func TestABatchCancelledInTheMiddleLeavesNothing(t *testing.T) {
 	}
 	must(t, blocker.Rollback())
 	must(t, s.Write(t.Context(), 1, 0, []persist.Row{grant(1)}))
-	if last, counts, err := s.CountsAt(t.Context(), 1); err != nil || last != 1 || counts["tv"].Rows != 1 {
+	if last, counts, err := countsOf(t, s, 1); err != nil || last != 1 || counts["tv"].Rows != 1 {
 		t.Errorf("the stream is at %d with %v (%v)", last, counts, err)
 	}
 	expectBalanced(t, s)
@@ -73,7 +73,7 @@ func TestADeadlockedBatchIsDoneAgain(t *testing.T) {
 		" WHERE VARIABLE_NAME = 'Innodb_deadlocks'"); deadlocks == 0 {
 		t.Error("there was no deadlock: the test shows nothing")
 	}
-	if last, counts, err := s.CountsAt(t.Context(), 1); err != nil || last != 2 || counts["tv"].Rows != 2 {
+	if last, counts, err := countsOf(t, s, 1); err != nil || last != 2 || counts["tv"].Rows != 2 {
 		t.Errorf("the stream is at %d with %v (%v)", last, counts, err)
 	}
 	expectBalanced(t, s)

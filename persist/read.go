@@ -84,16 +84,7 @@ func (s *Store) sent(ctx context.Context, query string, args ...any) (found []Se
 	return found, err
 }
 
-// CountsAt returns a stream's checkpoint and how many rows it has of each
-// prize, both as of one instant.
-func (s *Store) CountsAt(ctx context.Context, stream uint16) (last uint64, perPrize map[string]Counts, err error) {
-	err = s.View(ctx, stream, func(v *View) error {
-		last, perPrize = v.Last, v.Counts
-		return nil
-	})
-	return last, perPrize, err
-}
-
+// countStream returns how many rows a stream has of each prize.
 func countStream(ctx context.Context, tx querier, stream uint16) (map[string]Counts, error) {
 	perPrize := map[string]Counts{}
 	first := allocator.NewGrantID(allocator.SliceNo(stream), 0)

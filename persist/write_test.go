@@ -145,7 +145,7 @@ func TestAVoidWithoutItsGrantIsAnAlarmAndChangesNothing(t *testing.T) {
 				t.Errorf("void of %d: want ErrVoid, got %v", of, err)
 			}
 		}
-		if last, counts, err := s.CountsAt(t.Context(), 1); err != nil || last != 4 || counts["tv"] != (persist.Counts{Rows: 2, Voided: 1}) {
+		if last, counts, err := countsOf(t, s, 1); err != nil || last != 4 || counts["tv"] != (persist.Counts{Rows: 2, Voided: 1}) {
 			t.Errorf("the stream is at %d with %v (%v)", last, counts, err)
 		}
 	})
@@ -213,7 +213,7 @@ func TestAReaderAlwaysSeesAnExactPrefix(t *testing.T) {
 		}
 		reader := db.open(t)
 		for seen := uint64(0); seen < last && !t.Failed(); {
-			at, _, err := reader.CountsAt(t.Context(), 1)
+			at, _, err := countsOf(t, reader, 1)
 			must(t, err)
 			if at < seen {
 				t.Errorf("the checkpoint went from %d to %d", seen, at)
@@ -228,7 +228,7 @@ func TestAReaderAlwaysSeesAnExactPrefix(t *testing.T) {
 
 func expectSomePrefix(t *testing.T, s *persist.Store) {
 	t.Helper()
-	at, counts, err := s.CountsAt(t.Context(), 1)
+	at, counts, err := countsOf(t, s, 1)
 	must(t, err)
 	want := countsAt(at)
 	for prize, c := range want {

@@ -92,9 +92,6 @@ func (p *Plain) Draw(ctx context.Context, addr, prize, user, requestID string, w
 	return r, read(a, &r)
 }
 
-// Connected reports whether the last answer left the connection open.
-func (p *Plain) Connected() bool { return p.conn != nil }
-
 // Close closes the connection.
 func (p *Plain) Close() {
 	if p.conn != nil {

@@ -111,10 +111,12 @@ func (l *loop) round(ctx context.Context) (worked bool, err error) {
 // time returns the time of the next entry. Without one what waits goes on
 // waiting: until there is one again, until another server leads, or until its
 // deadline.
-func (l *loop) time() (now allocator.Micros, ok bool) {
-	var last allocator.Micros
-	l.e.cfg.State.Read(func(s *allocator.Slice) { last = s.Now() })
-	return l.e.cfg.Clock(last)
+func (l *loop) time() (now allocator.Micros, ok bool) { return l.e.cfg.Clock(l.last()) }
+
+// last returns the time of the last entry.
+func (l *loop) last() (at allocator.Micros) {
+	l.e.cfg.State.Read(func(s *allocator.Slice) { at = s.Now() })
+	return at
 }
 
 // gather takes what waits from the engine.

@@ -121,6 +121,7 @@ func (l *loop) tick() {
 	if !ok {
 		return // nothing could be done with what the bank would answer
 	}
+	l.dates(at)
 	l.turnBack(at)
 	e, now := l.e, l.e.now()
 	passed := time.Duration(now - l.counted)
@@ -128,7 +129,6 @@ func (l *loop) tick() {
 	if count {
 		l.counted = now
 	}
-	l.dates(at)
 	var notes []allocator.Note
 	var again []*Draw
 	e.cfg.State.Read(func(s *allocator.Slice) {
@@ -162,14 +162,11 @@ func (l *loop) tick() {
 
 // turnBack commits an entry that does nothing where time may go back: the state
 // would be ahead of it for as long as there is nothing to decide, and whoever
-// leads next may not have been told that it may.
+// leads next may not have been told that it may. The dates are those of now.
 func (l *loop) turnBack(now allocator.Micros) {
-	var last allocator.Micros
-	l.e.cfg.State.Read(func(s *allocator.Slice) { last = s.Now() })
-	if last.Time().Sub(now.Time()) <= allocator.StepBack {
+	if l.last().Time().Sub(now.Time()) <= allocator.StepBack {
 		return
 	}
-	l.dates(now)
 	var w allocator.EntryWriter
 	w.Begin(make([]byte, l.e.cfg.Headroom, l.e.cfg.Headroom+64), now, l.days)
 	if err := l.e.cfg.Log.Propose(w.Bytes(), &l.result); err != nil {

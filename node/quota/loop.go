@@ -66,10 +66,12 @@ func (l *loop) round() bool {
 }
 
 // time returns the time of the next entry.
-func (l *loop) time() (now allocator.Micros, ok bool) {
-	var last allocator.Micros
-	l.b.cfg.State.Read(func(s *allocator.Bank) { last = s.Now() })
-	return l.b.cfg.Clock(last)
+func (l *loop) time() (now allocator.Micros, ok bool) { return l.b.cfg.Clock(l.last()) }
+
+// last returns the time of the last entry.
+func (l *loop) last() (at allocator.Micros) {
+	l.b.cfg.State.Read(func(s *allocator.Bank) { at = s.Now() })
+	return at
 }
 
 // commit has the entry decided and answers the changes in it.
@@ -127,8 +129,7 @@ func (l *loop) once(prizes []allocator.PrizeNo, s *allocator.Bank) {
 // would be ahead of it for as long as there is nothing to decide, and whoever
 // leads next may not have been told that it may.
 func (l *loop) turnBack() {
-	var last allocator.Micros
-	l.b.cfg.State.Read(func(s *allocator.Bank) { last = s.Now() })
+	last := l.last()
 	now, ok := l.b.cfg.Clock(last)
 	if !ok || last.Time().Sub(now.Time()) <= allocator.StepBack {
 		return
